@@ -1,0 +1,259 @@
+"""From a resolved ``%%layer`` definition to a ``Layer`` subclass."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+
+from kerasmagic.assembly.dimensions import bind_shape
+from kerasmagic.assembly.expressions import CompiledExpression
+from kerasmagic.assembly.model import Builder, Place
+from kerasmagic.assembly.values import Values
+from kerasmagic.assembly.vocabulary import vocabulary
+from kerasmagic.core import tree
+from kerasmagic.core.layer import Layer
+from kerasmagic.core.random import SeedGenerator
+from kerasmagic.core.symbolic import KerasTensor, infer_call
+from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
+from kerasmagic.foundation.registry import register_keras_serializable
+from kerasmagic.language import resolved as r
+from kerasmagic.language.check_layer import read_layer
+
+
+def define_layer(
+    header: str,
+    body: str,
+    namespace: Mapping[str, Any] | None = None,
+    *,
+    first_line: int = 1,
+    header_column: int = 1,
+) -> type[DefinedLayer]:
+    """Make a layer class from its definition.
+
+    Args:
+        header: Its name and parameters: ``Linear(units=32)``.
+        body: The lines below.
+        namespace: Variables for ``{...}`` and layers of one's own.
+        first_line: The number of the header's line, for messages.
+        header_column: The column at which the header starts.
+
+    Raises:
+        DefinitionError: With the place of every mistake.
+
+    Example:
+
+    >>> Linear = define_layer("Linear(units=32)", '''
+    ... input (..., n)
+    ... weight kernel (n, units) glorot_uniform
+    ... weight bias (units,) zeros
+    ... x @ kernel + bias
+    ... ''')
+    >>> Linear(4)(jnp.ones((2, 3))).shape
+    (2, 4)
+    """
+    definition = read_layer(
+        header, body, vocabulary(namespace), first_line=first_line, header_column=header_column
+    )
+    return layer_class(definition, namespace, f"{header}\n{body}")
+
+
+def layer_class(
+    definition: r.ResolvedLayer, namespace: Mapping[str, Any] | None, text: str = ""
+) -> type[DefinedLayer]:
+    """Make the class that a resolved definition describes."""
+    values = Values(namespace)
+    defaults = {p.name: values.value(p.default) for p in definition.parameters if not p.required}
+    expressions = [
+        CompiledExpression(line, definition.name) if isinstance(line, r.ResolvedExpression) else None
+        for line in definition.body
+    ]
+    reads = frozenset(name for e in expressions if e is not None for name in e.reads)
+    made = type(
+        definition.name,
+        (DefinedLayer,),
+        {
+            "__doc__": f"Defined by:\n\n{text}",
+            "__module__": "__main__",
+            "definition": definition,
+            "definition_text": text,
+            "namespace": namespace,
+            "expressions": expressions,
+            "reads": reads,
+            "__init__": _constructor(definition, defaults),
+            "build": _build(definition),
+            "call": _call(definition, "mask" in reads),
+        },
+    )
+    return register_keras_serializable("notebook", definition.name)(made)
+
+
+class DefinedLayer(Layer):
+    """The base of the classes that ``%%layer`` makes."""
+
+    definition: ClassVar[r.ResolvedLayer]
+    definition_text: ClassVar[str]
+    namespace: ClassVar[Mapping[str, Any] | None]
+    expressions: ClassVar[Sequence[CompiledExpression | None]]
+    reads: ClassVar[frozenset[str]]
+    arguments: Mapping[str, Any]
+
+    def _prepare(self, arguments: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "arguments", dict(arguments))
+        for name, value in arguments.items():
+            if name not in _RESERVED:
+                setattr(self, name, value)
+        # Steps inside pass masks on by themselves; an expression says nothing about them.
+        self.supports_masking = all(e is None for e in self.expressions) or "mask" in self.reads
+        if "key" in self.reads:
+            self.seed_generator = SeedGenerator()
+        self.steps: list[Layer] = []
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Return nothing: the steps inside have set the masks of the outputs."""
+        return None
+
+    def _names(self, shapes: Sequence[Any]) -> dict[str, Any]:
+        """Return the parameters and the dimensions that inputs of these shapes give."""
+        names = dict(self.arguments)
+        for line, shape in zip(self.definition.inputs, shapes, strict=True):
+            if isinstance(line.shape, tuple) and shape is not None:
+                names.update(bind_shape(line, tuple(shape), names, self.name))
+        return names
+
+    def _make_weights(self, shapes: Sequence[Any]) -> None:
+        names = self._names(shapes)
+        values = Values(self.namespace, names)
+        for weight in self.definition.weights:
+            shape = tuple(values.value(size) for size in weight.shape)
+            if not all(isinstance(size, int) for size in shape):
+                open_names = [
+                    getattr(s, "name", "?") for s, v in zip(weight.shape, shape, strict=True) if v is None
+                ]
+                raise ShapeMismatch(
+                    f"{type(self).__name__}: the {'state' if weight.state else 'weight'} {weight.name!r} needs a "
+                    f"size for {', '.join(map(repr, open_names))}, which is open in the input."
+                )
+            options = values.arguments(weight.options)
+            frozen = options.pop("frozen", False) or weight.state
+            variable = self.add_weight(shape=shape, name=weight.name, trainable=not frozen, **options)
+            setattr(self, weight.name, variable)
+
+    def _run(self, inputs: Sequence[Any], training: Any = None, mask: Any = None) -> Any:
+        """Compute the lines of the definition."""
+        names = self._names([x.shape for x in inputs])
+        names.update({w.name: getattr(self, w.name) for w in self.definition.weights})
+        place = Place({(i.name or "x"): x for i, x in zip(self.definition.inputs, inputs, strict=True)})
+        place.tensors.update({w.name: names[w.name] for w in self.definition.weights})
+        place.current = inputs[0] if len(inputs) == 1 else None
+        builder = _StepBuilder(self, Values(self.namespace, names))
+        for line, expression in zip(self.definition.body, self.expressions, strict=True):
+            if expression is None:
+                builder.statements([line], place)  # type: ignore[list-item]
+            else:
+                self._evaluate(expression, names, place, training, mask)
+        return place.current
+
+    def _evaluate(
+        self, expression: CompiledExpression, names: Mapping[str, Any], place: Place, training: Any, mask: Any
+    ) -> None:
+        known = {name: getattr(x, "value", x) for name, x in {**names, **place.tensors}.items()}
+        known.update(training=bool(training), mask=mask)
+        if "key" in expression.reads:
+            known["key"] = self.seed_generator.next()
+        result = expression.evaluate(known)
+        line = expression.line
+        if line.update:
+            getattr(self, line.names[0]).assign(result)
+            return
+        place.current = result
+        if len(line.names) == 1:
+            place.tensors[line.names[0]] = result
+        elif line.names:
+            place.tensors.update(zip(line.names, result, strict=True))
+
+
+_RESERVED = frozenset(dir(Layer)) | {"steps", "arguments", "seed_generator"}
+
+
+class _StepBuilder(Builder):
+    """Runs the chains of a layer on arrays; its layers are made at the first run and kept."""
+
+    def __init__(self, owner: DefinedLayer, values: Values):
+        super().__init__(values)
+        self.owner = owner
+        self.count = 0
+
+    def layer(self, step: Any, x: Any, name: str | None = None) -> Layer:
+        if self.count == len(self.owner.steps):
+            rank = tree.flatten(x)[0].ndim - 2
+            self.owner.steps.append(self.make(step, rank, name))
+        self.count += 1
+        return self.owner.steps[self.count - 1]
+
+
+def _constructor(definition: r.ResolvedLayer, defaults: Mapping[str, Any]) -> Any:
+    names = [p.name for p in definition.parameters]
+    own = [
+        inspect.Parameter(
+            p.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=inspect.Parameter.empty if p.required else defaults[p.name],
+        )
+        for p in definition.parameters
+    ]
+    signature = inspect.Signature(
+        [
+            inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
+            *own,
+            inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+        ]
+    )
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            raise InvalidArgument(f"{definition.name}{_spelled(signature)}: {error}") from None
+        bound.apply_defaults()
+        Layer.__init__(self, **bound.arguments["kwargs"])
+        self._prepare({name: bound.arguments[name] for name in names})
+
+    __init__.__signature__ = signature
+    return __init__
+
+
+def _spelled(signature: inspect.Signature) -> str:
+    own = [p for name, p in signature.parameters.items() if name not in ("self", "kwargs")]
+    return f"({', '.join(map(str, own))})"
+
+
+def _build(definition: r.ResolvedLayer) -> Any:
+    names = [f"{line.name or 'x'}_shape" for line in definition.inputs]
+
+    def build(self: Any, *args: Any, **kwargs: Any) -> None:
+        shapes = [*args, *(kwargs[name] for name in names[len(args) :])]
+        self._make_weights(shapes)
+        if any(expression is None for expression in self.expressions):
+            tensors = tuple(KerasTensor(shape, self.compute_dtype) for shape in shapes)
+            infer_call(lambda *xs: self._run(xs, training=False), tensors, {})
+
+    parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("self", *names)]
+    build.__signature__ = inspect.Signature(parameters)
+    return build
+
+
+def _call(definition: r.ResolvedLayer, wants_mask: bool) -> Any:
+    names = [line.name or "x" for line in definition.inputs]
+
+    def call(self: Any, *args: Any, training: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        inputs = [*args, *(kwargs[name] for name in names[len(args) :])]
+        return self._run([jnp.asarray(x) for x in inputs], training, mask)
+
+    parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("self", *names)]
+    extra = ["training", *(["mask"] if wants_mask else [])]
+    parameters += [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None) for n in extra]
+    call.__signature__ = inspect.Signature(parameters)
+    return call

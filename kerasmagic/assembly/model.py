@@ -1,0 +1,312 @@
+"""From a resolved definition to a model: layers are made and called on symbolic tensors, line by line."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasmagic.assembly.values import Values, constructed
+from kerasmagic.assembly.vocabulary import vocabulary
+from kerasmagic.core import tree
+from kerasmagic.core.layer import Layer
+from kerasmagic.core.symbolic import KerasTensor
+from kerasmagic.foundation import registry
+from kerasmagic.foundation.errors import DefinitionError, KerasMagicError, Span
+from kerasmagic.foundation.naming import to_snake_case
+from kerasmagic.language import resolved as r
+from kerasmagic.language.check import read_model
+from kerasmagic.layers import Input
+from kerasmagic.models import Model, Sequential
+
+
+def define(
+    text: str, namespace: Mapping[str, Any] | None = None, *, name: str | None = None, first_line: int = 1
+) -> Any:
+    """Make a model from its definition.
+
+    Args:
+        text: The definition: the lines of a ``%%model`` cell.
+        namespace: Variables for ``{...}`` and layers of one's own.
+        name: The model's name.
+        first_line: The number of the first line, for messages.
+
+    Raises:
+        DefinitionError: With the place of every mistake.
+
+    Example:
+
+    >>> model = define('''
+    ... input 8x8x1
+    ... conv 4 3 relu -> flatten -> dense 10 softmax
+    ... ''')
+    >>> model.output_shape
+    (None, 10)
+    """
+    definition = read_model(text, vocabulary(namespace), first_line=first_line)
+    return build_model(definition, namespace, name)
+
+
+def build_model(definition: r.ResolvedModel, namespace: Mapping[str, Any] | None, name: str | None) -> Any:
+    """Make the model that a resolved definition describes, and compile it if it says how."""
+    values = Values(namespace)
+    if not definition.inputs:
+        model = _open_stack(definition, values, name)
+    else:
+        model = Builder(values).model(definition, name)
+    if definition.compile is not None:
+        _compile(model, definition.compile, values)
+    return model
+
+
+def _open_stack(definition: r.ResolvedModel, values: Values, name: str | None) -> Any:
+    """Make a stack whose input is not known yet: its weights are made when data comes."""
+    steps = definition.steps
+    if steps is None:
+        raise DefinitionError(
+            "A model with branches needs an input.", hint="Begin with a line such as 'input 28x28x1'."
+        )
+    builder = Builder(values)
+    return Sequential([builder.layer(step, None) for step in steps], name=name)
+
+
+def _compile(model: Any, line: r.ResolvedCompile, values: Values) -> None:
+    options = values.arguments(line.options)
+    optimizer, loss = values.value(line.optimizer), values.value(line.loss)
+    metrics = [values.value(metric) for metric in line.metrics]
+    constructed(lambda: model.compile(optimizer, loss, metrics=metrics or None, **options), line.span)
+
+
+@dataclasses.dataclass
+class Place:
+    """What the names mean at one place, and what flows."""
+
+    tensors: dict[str, Any]
+    current: Any = None
+    inflow: Any = None
+
+
+class Builder:
+    """Calls the layers of a definition, one statement after the other."""
+
+    def __init__(self, values: Values):
+        self.values = values
+        self.names: collections.Counter[str] = collections.Counter()
+        self.taken: set[str] = set()
+        self.origin: dict[int, tuple[str, Span]] = {}
+
+    def model(self, definition: r.ResolvedModel, name: str | None) -> Any:
+        inputs = [self.input(line) for line in definition.inputs]
+        named = zip(definition.inputs, inputs, strict=True)
+        place = Place({line.name: x for line, x in named if line.name is not None})
+        place.current = inputs[0] if len(inputs) == 1 else None
+        self.statements(definition.body, place)
+        outputs: Any = [self.chain(chain, place) for chain in definition.outputs] or place.current
+        if isinstance(outputs, list) and len(outputs) == 1:
+            outputs = outputs[0]
+        span = definition.inputs[0].span
+        return constructed(lambda: Model(inputs[0] if len(inputs) == 1 else inputs, outputs, name=name), span)
+
+    def input(self, line: r.ResolvedInput) -> KerasTensor:
+        shape = self.values.value(line.shape)
+        options = self.values.arguments(line.options)
+        dtype = self.values.value(line.dtype)
+        name = self.name(line.name or "input", exact=line.name is not None)
+        shape = shape if isinstance(shape, (tuple, list)) else (shape,)
+        x = constructed(lambda: Input(shape=tuple(shape), dtype=dtype, name=name, **options), line.span)
+        assert x._keras_history is not None
+        _mark(x._keras_history.operation, line.span)
+        return x
+
+    # ---- statements
+
+    def statements(self, body: Sequence[r.ResolvedStatement], place: Place) -> None:
+        for statement in body:
+            if isinstance(statement, r.ResolvedAssignment):
+                self.assign(statement, place)
+            else:
+                place.current = self.chain(statement, place)
+
+    def assign(self, statement: r.ResolvedAssignment, place: Place) -> None:
+        wanted = statement.names[0] if len(statement.names) == 1 else None
+        place.current = self.chain(statement.chain, place, wanted)
+        if wanted is not None:
+            place.tensors[wanted] = place.current
+            return
+        parts = tree.flatten(place.current)
+        if len(parts) != len(statement.names):
+            raise DefinitionError(
+                f"This gives {len(parts)} tensors, but {len(statement.names)} names stand before '='.",
+                span=statement.span,
+            )
+        place.tensors.update(zip(statement.names, parts, strict=True))
+
+    def chain(self, chain: r.ResolvedChain, place: Place, name: str | None = None) -> Any:
+        """Return what comes out of a chain; its last layer takes ``name``."""
+        x = place.current
+        for index, element in enumerate(chain.elements):
+            last = index == len(chain.elements) - 1
+            x = self.element(element, x, place, name if last else None)
+        return x
+
+    def element(self, element: Any, x: Any, place: Place, name: str | None) -> Any:
+        match element:
+            case r.ResolvedStep() | r.PythonValue():
+                return self.step(element, x, name)
+            case r.Tensor(tensor):
+                return place.tensors[tensor]
+            case r.Flowing():
+                return x
+            case r.BlockInput():
+                return place.inflow
+            case r.Gather(items):
+                inner = Place(place.tensors, x, place.inflow)
+                return [self.chain(item, inner) for item in items]
+            case r.ResolvedScope(body=body):
+                inner = Place(dict(place.tensors), x, x)
+                self.statements(body, inner)
+                return inner.current
+        raise DefinitionError(f"{type(element).__name__} cannot stand in a chain.", span=element.span)
+
+    # ---- one step
+
+    def step(self, step: Any, x: Any, name: str | None) -> Any:
+        layer = self.layer(step, x, name)
+        inputs = self.inputs(layer, x, step.span)
+        try:
+            y = layer(*inputs)
+        except Exception as error:
+            raise self.failure(layer, step.span, inputs, error) from error
+        for tensor in tree.flatten(y):
+            self.origin[id(tensor)] = (layer.name, step.span)
+        return y
+
+    def inputs(self, layer: Layer, x: Any, span: Span) -> tuple[Any, ...]:
+        """Return what to call ``layer`` with: a list for layers of lists, several arguments, or one tensor."""
+        kind = type(layer).__name__
+        if kind in ("MultiHeadAttention", "GroupedQueryAttention"):
+            tensors = list(x) if isinstance(x, list) else [x, x]
+            return tuple(tensors) if len(tensors) > 1 else (tensors[0], tensors[0])
+        if kind in ("Attention", "AdditiveAttention") and not isinstance(x, list):
+            return ([x, x],)
+        if not isinstance(x, list) or _takes_list(layer):
+            return (x,)
+        if _arity(layer) == len(x):
+            return tuple(x)
+        merge = registry.LAYERS.find("Concatenate")(name=self.name("concatenate"))
+        _mark(merge, span)
+        try:
+            return (merge(x),)
+        except Exception as error:
+            raise self.failure(merge, span, (x,), error) from error
+
+    def layer(self, step: Any, x: Any, name: str | None = None) -> Layer:
+        """Return the layer of a step: a new one, or the notebook's own instance."""
+        tensors = tree.flatten(x)
+        rank = tensors[0].ndim - 2 if tensors and isinstance(tensors[0], KerasTensor) else None
+        return self.make(step, rank, name, tensors)
+
+    def make(
+        self, step: Any, rank: int | None, name: str | None = None, tensors: Sequence[Any] = ()
+    ) -> Layer:
+        """Make the layer of a step for an input of ``rank`` spatial dimensions."""
+        if isinstance(step, r.PythonValue):
+            return self.python_layer(step)
+        public = step.layer(rank)
+        if public is None:
+            raise DefinitionError(_no_layer(step, rank, tensors), span=step.name_span)
+        target = self.target(public)
+        if isinstance(target, Layer):
+            return target
+        arguments = {a.name: self.argument(a, rank) for a in step.arguments}
+        arguments.setdefault(
+            "name", self.name(name or to_snake_case(target.__name__), exact=name is not None)
+        )
+        layer = constructed(lambda: target(**arguments), step.span)
+        _mark(layer, step.span)
+        return layer
+
+    def argument(self, argument: r.BoundArgument, rank: int | None) -> Any:
+        if isinstance(argument.value, r.ResolvedStep):
+            return self.make(_at_rank(argument.value, rank), None)
+        return self.values.value(argument.value)
+
+    def target(self, public: str) -> Any:
+        namespace = self.values.namespace or {}
+        own = namespace.get(public)
+        if isinstance(own, Layer) or (isinstance(own, type) and issubclass(own, Layer)):
+            return own
+        return registry.LAYERS.find(public)
+
+    def python_layer(self, step: r.PythonValue) -> Layer:
+        found = self.values.python(step)
+        if isinstance(found, type) and issubclass(found, Layer):
+            found = constructed(found, step.span)
+        if not isinstance(found, Layer):
+            raise DefinitionError(
+                f"{{{step.source}}} is a {type(found).__name__}; a layer is needed here.", span=step.span
+            )
+        return found
+
+    def name(self, base: str, *, exact: bool = False) -> str:
+        """Return a name that is new in this model: ``dense``, then ``dense_1``."""
+        while True:
+            count = self.names[base]
+            self.names[base] += 1
+            name = f"{base}_{count}" if count else base
+            if name not in self.taken:
+                self.taken.add(name)
+                return name
+
+    def failure(self, layer: Layer, span: Span, inputs: Any, error: Exception) -> DefinitionError:
+        """Return an error that names the layer, its place, what arrived and where that came from."""
+        message = error.message if isinstance(error, KerasMagicError) else f"{type(error).__name__}: {error}"
+        came = []
+        for tensor in tree.flatten(list(inputs)):
+            name, place = self.origin.get(id(tensor), (getattr(tensor, "name", "?"), None))
+            line = f" of line {place.line}" if place is not None else ""
+            came.append(f"{tuple(getattr(tensor, 'dims', ()))} from {name!r}{line}")
+        arrived = f" What flows in: {'; '.join(came)}." if came else ""
+        hint = error.hint if isinstance(error, KerasMagicError) else None
+        text = message if message.endswith((".", "!", "?")) else f"{message}."
+        return DefinitionError(
+            f"{type(layer).__name__} cannot take this. {text}{arrived}", span=span, hint=hint
+        )
+
+
+def _mark(layer: Any, span: Span) -> None:
+    layer.__dict__["_definition_line"] = span.line
+
+
+def _takes_list(layer: Layer) -> bool:
+    return registry.LAYERS.name_of(type(layer)) in (
+        *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"),
+        *("Attention", "AdditiveAttention"),
+    )
+
+
+def _arity(layer: Layer) -> int:
+    """Return how many tensors ``call`` takes by position."""
+
+    optional = ("training", "mask", "initial_state")
+    own = inspect.signature(layer.call).parameters.values()
+    return sum(p.kind is not p.KEYWORD_ONLY and p.name not in optional and p.default is p.empty for p in own)
+
+
+def _at_rank(step: r.ResolvedStep, rank: int | None) -> r.ResolvedStep:
+    """Fix the layer of a wrapped step: inside ``td`` it sees one axis fewer."""
+    inner = None if rank is None else max(rank - 1, 1)
+    name = step.layer(inner) or step.layer(rank)
+    return step if name is None else dataclasses.replace(step, layers={None: name})
+
+
+def _no_layer(step: r.ResolvedStep, rank: int | None, tensors: Sequence[Any]) -> str:
+    names = ", ".join(
+        f"{name} (rank {r_ + 2})" for r_, name in sorted(step.layers.items(), key=str) if r_ is not None
+    )
+    if rank is None:
+        return f"{step.name!r} depends on the rank of what flows in, and there is no input line. It can be {names}."
+    shape = tuple(getattr(tensors[0], "dims", tensors[0].shape)) if tensors else ()
+    return f"{step.name!r} does not fit a tensor of rank {rank + 2}, shape {shape}. It can be {names}."

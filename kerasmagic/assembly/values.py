@@ -1,0 +1,101 @@
+"""From the values of a resolved definition to Python values and objects of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kerasmagic.foundation import registry
+from kerasmagic.foundation.errors import DefinitionError, KerasMagicError, Span
+from kerasmagic.language.resolved import (
+    BoundArgument,
+    Computed,
+    PythonValue,
+    Reference,
+    ResolvedCall,
+    ResolvedStep,
+)
+
+_FAMILIES = {
+    "initializer": registry.INITIALIZERS,
+    "regularizer": registry.REGULARIZERS,
+    "constraint": registry.CONSTRAINTS,
+    "schedule": registry.SCHEDULES,
+    "optimizer": registry.OPTIMIZERS,
+    "loss": registry.LOSSES,
+    "metric": registry.METRICS,
+}
+
+
+class Values:
+    """Turns values into objects, with the names they may refer to.
+
+    Args:
+        namespace: Variables for ``{...}``; ``None`` refuses to evaluate any.
+        names: What parameters and dimensions of a layer stand for.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any] | None = None, names: Mapping[str, Any] | None = None):
+        self.namespace = namespace
+        self.names = names or {}
+
+    def value(self, value: Any) -> Any:
+        """Return the Python value or object that ``value`` describes.
+
+        Raises:
+            DefinitionError: If Python in ``{...}`` fails or is not allowed, or an object refuses its arguments.
+        """
+        if isinstance(value, (tuple, list)):
+            return type(value)(self.value(item) for item in value)
+        if isinstance(value, (Reference, Computed)):
+            return value.value(self.names)
+        if isinstance(value, PythonValue):
+            return self.python(value)
+        if isinstance(value, ResolvedCall):
+            return self.call(value)
+        if isinstance(value, ResolvedStep):
+            raise DefinitionError("A layer cannot stand here.", span=value.span)
+        return value
+
+    def arguments(self, arguments: tuple[BoundArgument, ...]) -> dict[str, Any]:
+        """Return bound arguments as keyword arguments."""
+        return {argument.name: self.value(argument.value) for argument in arguments}
+
+    def call(self, call: ResolvedCall) -> Any:
+        """Return the object that ``l2(1e-4)`` describes."""
+        target = _FAMILIES[call.kind].find(call.name)
+        arguments = self.arguments(call.arguments)
+        if not isinstance(target, type):
+            return target
+        return constructed(lambda: target(**arguments), call.span)
+
+    def python(self, value: PythonValue) -> Any:
+        """Evaluate ``{...}`` in the namespace."""
+        if self.namespace is None:
+            raise DefinitionError(
+                "Python in {...} is evaluated in a notebook cell, or where `namespace` is passed.",
+                span=value.span,
+            )
+        bound = {name: self.value(bound) for name, bound in value.bindings}
+        try:
+            return eval(value.source, dict(self.namespace), bound)
+        except Exception as error:
+            raise DefinitionError(
+                f"{{{value.source}}} failed: {type(error).__name__}: {error}", span=value.span
+            ) from error
+
+
+def constructed(make: Any, span: Span) -> Any:
+    """Return ``make()``; its errors about arguments point at ``span``.
+
+    Raises:
+        DefinitionError: If a constructor refuses its arguments.
+    """
+    try:
+        return make()
+    except DefinitionError:
+        raise
+    except KerasMagicError as error:
+        raise DefinitionError(error.message, span=span, hint=error.hint) from error
+    except (TypeError, ValueError) as error:
+        raise DefinitionError(str(error), span=span) from error

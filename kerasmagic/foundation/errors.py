@@ -1,0 +1,99 @@
+"""The one error tree: each error says what was wrong, where, and what to do.
+
+Every class also derives from the builtin error that Keras raises in the same
+situation, so that ``except ValueError`` in ordinary Keras code keeps working.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A stretch of source text; lines and columns count from 1, the end is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class KerasMagicError(Exception):
+    """The base of all errors that kerasmagic raises on purpose.
+
+    Args:
+        message: What was wrong and what was expected, in the reader's words.
+        span: Where it was wrong, when the cause is a place in a definition.
+        hint: What to do, for example the nearest right spelling.
+    """
+
+    def __init__(self, message: str, *, span: Span | None = None, hint: str | None = None):
+        super().__init__(message)
+        self.message = message
+        self.span = span
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message} {self.hint}"
+
+
+class InvalidArgument(KerasMagicError, ValueError):
+    """An argument has the right type and an impossible value."""
+
+
+class UnexpectedArgument(KerasMagicError, TypeError):
+    """An argument that the callee does not have, or of the wrong type."""
+
+
+class ShapeMismatch(KerasMagicError, ValueError):
+    """Shapes that do not fit each other."""
+
+
+class UnknownName(KerasMagicError, ValueError):
+    """A name that stands for nothing here."""
+
+
+class DefinitionError(KerasMagicError, ValueError):
+    """A text in the definition language that is wrong."""
+
+
+class NotSerializable(KerasMagicError, NotImplementedError):
+    """An object that cannot say how to make it again."""
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
+    """Return a sentence that names the candidate nearest to ``word``, or ``None``.
+
+    Example:
+
+    >>> did_you_mean("rleu", ["relu", "gelu", "tanh"])
+    "Did you mean 'relu'?"
+    >>> did_you_mean("xyzzy", ["relu"])
+    """
+    by_lowercase = {candidate.lower(): candidate for candidate in candidates}
+    near = difflib.get_close_matches(word.lower(), by_lowercase, n=1, cutoff=0.6)
+    return f"Did you mean {by_lowercase[near[0]]!r}?" if near else None
+
+
+class DefinitionErrors(DefinitionError):
+    """Every independent error of one definition, in the order of the text.
+
+    Args:
+        errors: At least one error; message, span and hint are the first one's.
+
+    Example:
+
+    >>> DefinitionErrors([DefinitionError("no such layer"), DefinitionError("no such word")]).errors[1].message
+    'no such word'
+    """
+
+    def __init__(self, errors: Iterable[DefinitionError]):
+        self.errors = tuple(errors)
+        first = self.errors[0]
+        super().__init__(first.message, span=first.span, hint=first.hint)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)

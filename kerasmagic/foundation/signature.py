@@ -1,0 +1,73 @@
+"""The one table of a class's constructor parameters.
+
+The parser, ``get_config``, completion and the widgets all read this table, so
+what a layer accepts is said once: in its ``__init__``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from typing import Any
+
+REQUIRED: Any = inspect.Parameter.empty
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One constructor parameter; ``default`` is ``REQUIRED`` where there is none."""
+
+    name: str
+    default: Any
+    positional: bool
+    owner: type
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+@functools.cache
+def parameters(cls: type) -> tuple[Parameter, ...]:
+    """Return what ``cls(...)`` accepts, in signature order.
+
+    A constructor that takes ``**kwargs`` and hands them on also accepts what the
+    next class in the method resolution order accepts, by keyword only, but for what
+    the class attribute ``fills_in`` names: those its own constructor passes on itself.
+
+    Example:
+
+    >>> class Base:
+    ...     def __init__(self, *, name=None): ...
+    >>> class Scale(Base):
+    ...     def __init__(self, factor, offset=0.0, **kwargs): ...
+    >>> [(p.name, p.required, p.positional) for p in parameters(Scale)]
+    [('factor', True, True), ('offset', False, True), ('name', False, False)]
+    """
+    found: dict[str, Parameter] = {}
+    passes_on = True
+    for owner in cls.__mro__:
+        if not passes_on or owner is object:
+            break
+        init = owner.__dict__.get("__init__")
+        if init is None:
+            continue
+        own = list(inspect.signature(init).parameters.values())[1:]
+        for p in own:
+            if p.kind not in _VARIADIC and p.name not in found:
+                positional = owner is _first_owner(cls) and p.kind is not p.KEYWORD_ONLY
+                found[p.name] = Parameter(p.name, p.default, positional, owner)
+        passes_on = any(p.kind is p.VAR_KEYWORD for p in own)
+    filled_in = getattr(cls, "fills_in", ())
+    return tuple(p for p in found.values() if p.name not in filled_in)
+
+
+def parameter_names(cls: type) -> tuple[str, ...]:
+    """Return the names that ``cls(...)`` accepts."""
+    return tuple(p.name for p in parameters(cls))
+
+
+def _first_owner(cls: type) -> type:
+    return next(c for c in cls.__mro__ if "__init__" in c.__dict__)

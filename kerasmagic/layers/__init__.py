@@ -1,0 +1,133 @@
+"""The layers, by family; ``keras.layers``."""
+
+# The names that arguments such as `activation="relu"` stand for.
+import kerasmagic.activations  # noqa: F401
+import kerasmagic.constraints  # noqa: F401
+import kerasmagic.initializers  # noqa: F401
+import kerasmagic.regularizers  # noqa: F401
+from kerasmagic.core.input_spec import InputSpec as InputSpec
+from kerasmagic.core.layer import Layer as Layer
+from kerasmagic.foundation.registry import LAYERS
+from kerasmagic.layers.activations import ELU as ELU
+from kerasmagic.layers.activations import Activation as Activation
+from kerasmagic.layers.activations import LeakyReLU as LeakyReLU
+from kerasmagic.layers.activations import PReLU as PReLU
+from kerasmagic.layers.activations import ReLU as ReLU
+from kerasmagic.layers.activations import Softmax as Softmax
+from kerasmagic.layers.base import deserialize as deserialize
+from kerasmagic.layers.base import serialize as serialize
+from kerasmagic.layers.batch_normalization import BatchNormalization as BatchNormalization
+from kerasmagic.layers.convolution import Conv1D as Conv1D
+from kerasmagic.layers.convolution import Conv1DTranspose as Conv1DTranspose
+from kerasmagic.layers.convolution import Conv2D as Conv2D
+from kerasmagic.layers.convolution import Conv2DTranspose as Conv2DTranspose
+from kerasmagic.layers.convolution import Conv3D as Conv3D
+from kerasmagic.layers.convolution import Conv3DTranspose as Conv3DTranspose
+from kerasmagic.layers.convolution import Convolution1D as Convolution1D
+from kerasmagic.layers.convolution import Convolution1DTranspose as Convolution1DTranspose
+from kerasmagic.layers.convolution import Convolution2D as Convolution2D
+from kerasmagic.layers.convolution import Convolution2DTranspose as Convolution2DTranspose
+from kerasmagic.layers.convolution import Convolution3D as Convolution3D
+from kerasmagic.layers.convolution import Convolution3DTranspose as Convolution3DTranspose
+from kerasmagic.layers.dense import Dense as Dense
+from kerasmagic.layers.dense import EinsumDense as EinsumDense
+from kerasmagic.layers.dropout import ActivityRegularization as ActivityRegularization
+from kerasmagic.layers.dropout import AlphaDropout as AlphaDropout
+from kerasmagic.layers.dropout import Dropout as Dropout
+from kerasmagic.layers.dropout import GaussianDropout as GaussianDropout
+from kerasmagic.layers.dropout import GaussianNoise as GaussianNoise
+from kerasmagic.layers.dropout import SpatialDropout1D as SpatialDropout1D
+from kerasmagic.layers.dropout import SpatialDropout2D as SpatialDropout2D
+from kerasmagic.layers.dropout import SpatialDropout3D as SpatialDropout3D
+from kerasmagic.layers.embedding import Embedding as Embedding
+from kerasmagic.layers.embedding import ReversibleEmbedding as ReversibleEmbedding
+from kerasmagic.layers.merging import Add as Add
+from kerasmagic.layers.merging import Average as Average
+from kerasmagic.layers.merging import Concatenate as Concatenate
+from kerasmagic.layers.merging import Dot as Dot
+from kerasmagic.layers.merging import Maximum as Maximum
+from kerasmagic.layers.merging import Minimum as Minimum
+from kerasmagic.layers.merging import Multiply as Multiply
+from kerasmagic.layers.merging import Subtract as Subtract
+from kerasmagic.layers.merging import add as add
+from kerasmagic.layers.merging import average as average
+from kerasmagic.layers.merging import concatenate as concatenate
+from kerasmagic.layers.merging import dot as dot
+from kerasmagic.layers.merging import maximum as maximum
+from kerasmagic.layers.merging import minimum as minimum
+from kerasmagic.layers.merging import multiply as multiply
+from kerasmagic.layers.merging import subtract as subtract
+from kerasmagic.layers.normalization import GroupNormalization as GroupNormalization
+from kerasmagic.layers.normalization import LayerNormalization as LayerNormalization
+from kerasmagic.layers.normalization import RMSNormalization as RMSNormalization
+from kerasmagic.layers.normalization import SpectralNormalization as SpectralNormalization
+from kerasmagic.layers.normalization import UnitNormalization as UnitNormalization
+from kerasmagic.layers.pooling import AdaptiveAveragePooling1D as AdaptiveAveragePooling1D
+from kerasmagic.layers.pooling import AdaptiveAveragePooling2D as AdaptiveAveragePooling2D
+from kerasmagic.layers.pooling import AdaptiveAveragePooling3D as AdaptiveAveragePooling3D
+from kerasmagic.layers.pooling import AdaptiveMaxPooling1D as AdaptiveMaxPooling1D
+from kerasmagic.layers.pooling import AdaptiveMaxPooling2D as AdaptiveMaxPooling2D
+from kerasmagic.layers.pooling import AdaptiveMaxPooling3D as AdaptiveMaxPooling3D
+from kerasmagic.layers.pooling import AveragePooling1D as AveragePooling1D
+from kerasmagic.layers.pooling import AveragePooling2D as AveragePooling2D
+from kerasmagic.layers.pooling import AveragePooling3D as AveragePooling3D
+from kerasmagic.layers.pooling import AvgPool1D as AvgPool1D
+from kerasmagic.layers.pooling import AvgPool2D as AvgPool2D
+from kerasmagic.layers.pooling import AvgPool3D as AvgPool3D
+from kerasmagic.layers.pooling import GlobalAveragePooling1D as GlobalAveragePooling1D
+from kerasmagic.layers.pooling import GlobalAveragePooling2D as GlobalAveragePooling2D
+from kerasmagic.layers.pooling import GlobalAveragePooling3D as GlobalAveragePooling3D
+from kerasmagic.layers.pooling import GlobalAvgPool1D as GlobalAvgPool1D
+from kerasmagic.layers.pooling import GlobalAvgPool2D as GlobalAvgPool2D
+from kerasmagic.layers.pooling import GlobalAvgPool3D as GlobalAvgPool3D
+from kerasmagic.layers.pooling import GlobalMaxPool1D as GlobalMaxPool1D
+from kerasmagic.layers.pooling import GlobalMaxPool2D as GlobalMaxPool2D
+from kerasmagic.layers.pooling import GlobalMaxPool3D as GlobalMaxPool3D
+from kerasmagic.layers.pooling import GlobalMaxPooling1D as GlobalMaxPooling1D
+from kerasmagic.layers.pooling import GlobalMaxPooling2D as GlobalMaxPooling2D
+from kerasmagic.layers.pooling import GlobalMaxPooling3D as GlobalMaxPooling3D
+from kerasmagic.layers.pooling import MaxPool1D as MaxPool1D
+from kerasmagic.layers.pooling import MaxPool2D as MaxPool2D
+from kerasmagic.layers.pooling import MaxPool3D as MaxPool3D
+from kerasmagic.layers.pooling import MaxPooling1D as MaxPooling1D
+from kerasmagic.layers.pooling import MaxPooling2D as MaxPooling2D
+from kerasmagic.layers.pooling import MaxPooling3D as MaxPooling3D
+from kerasmagic.layers.recurrent import GRU as GRU
+from kerasmagic.layers.recurrent import TimeDistributed as TimeDistributed
+from kerasmagic.layers.recurrent import Bidirectional as Bidirectional
+from kerasmagic.layers.recurrent import LSTM as LSTM
+from kerasmagic.layers.recurrent import RNN as RNN
+from kerasmagic.layers.recurrent import GRUCell as GRUCell
+from kerasmagic.layers.recurrent import LSTMCell as LSTMCell
+from kerasmagic.layers.recurrent import SimpleRNN as SimpleRNN
+from kerasmagic.layers.recurrent import SimpleRNNCell as SimpleRNNCell
+from kerasmagic.layers.recurrent import StackedRNNCells as StackedRNNCells
+from kerasmagic.layers.reshaping import Flatten as Flatten
+from kerasmagic.layers.reshaping import Permute as Permute
+from kerasmagic.layers.reshaping import RepeatVector as RepeatVector
+from kerasmagic.layers.reshaping import Reshape as Reshape
+from kerasmagic.layers.separable import DepthwiseConv1D as DepthwiseConv1D
+from kerasmagic.layers.separable import DepthwiseConv2D as DepthwiseConv2D
+from kerasmagic.layers.separable import SeparableConv1D as SeparableConv1D
+from kerasmagic.layers.separable import SeparableConv2D as SeparableConv2D
+from kerasmagic.layers.separable import SeparableConvolution1D as SeparableConvolution1D
+from kerasmagic.layers.separable import SeparableConvolution2D as SeparableConvolution2D
+from kerasmagic.layers.spatial import Cropping1D as Cropping1D
+from kerasmagic.layers.spatial import Cropping2D as Cropping2D
+from kerasmagic.layers.spatial import Cropping3D as Cropping3D
+from kerasmagic.layers.spatial import UpSampling1D as UpSampling1D
+from kerasmagic.layers.spatial import UpSampling2D as UpSampling2D
+from kerasmagic.layers.spatial import UpSampling3D as UpSampling3D
+from kerasmagic.layers.spatial import ZeroPadding1D as ZeroPadding1D
+from kerasmagic.layers.spatial import ZeroPadding2D as ZeroPadding2D
+from kerasmagic.layers.spatial import ZeroPadding3D as ZeroPadding3D
+from kerasmagic.layers.structural import Identity as Identity
+from kerasmagic.layers.structural import Input as Input
+from kerasmagic.layers.structural import InputLayer as InputLayer
+from kerasmagic.layers.structural import Lambda as Lambda
+from kerasmagic.layers.structural import Masking as Masking
+from kerasmagic.layers.structural import Wrapper as Wrapper
+
+_NAMES = {name: v for name, v in list(globals().items()) if isinstance(v, type) and issubclass(v, Layer)}
+# An alias is a second name of the same class.
+LAYERS.add_all(_NAMES.values(), aliases=_NAMES)

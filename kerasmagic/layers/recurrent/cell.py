@@ -1,0 +1,216 @@
+"""What the library's cells share: weights, dropout masks that stay the same over time, and the step."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from kerasmagic.core.random import SeedGenerator
+from kerasmagic.core.serialization import resolve
+from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.foundation.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from kerasmagic.layers.base import LibraryLayer
+from kerasmagic.numerics.recurrent import gated_product
+
+
+class DropoutMasks(NamedTuple):
+    """Masks ``(1 or gates, batch, n)`` of the inputs and of the state; ``None`` drops nothing."""
+
+    inputs: Any = None
+    state: Any = None
+
+
+def arguments(namespace: Mapping[str, Any], *but: str) -> dict[str, Any]:
+    """Return the arguments of a constructor, from the ``locals()`` of its first line, all ``but`` some.
+
+    A constructor says its parameters once, in its signature, and hands on what it does not keep itself.
+    """
+    named = {k: v for k, v in namespace.items() if k not in ("self", "__class__", "kwargs", *but)}
+    return {**named, **namespace.get("kwargs", {})}
+
+
+def clamped_rate(name: str, rate: Any) -> float:
+    """Return a dropout rate cut to the range from 0 to 1.
+
+    Raises:
+        InvalidArgument: If it is no number.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or math.isnan(rate):
+        raise InvalidArgument(f"`{name}` must be a number between 0 and 1. Received: {name}={rate!r}")
+    return min(1.0, max(0.0, rate))
+
+
+class RecurrentCell(LibraryLayer):
+    """A cell with a kernel, a recurrent kernel and a bias, each with one part per gate.
+
+    A subclass says how many ``gates`` it has and what ``advance`` does with projected
+    inputs and states. ``project`` needs no state, so an ``RNN`` projects all times at once.
+
+    Args:
+        activation: Of the candidate state.
+        use_bias: Whether there is a bias.
+        kernel_initializer, recurrent_initializer, bias_initializer: Initial values.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Penalties.
+        kernel_constraint, recurrent_constraint, bias_constraint: Constraints.
+        dropout: The part of the inputs that is dropped in training, the same at all times.
+        recurrent_dropout: The part of the state that is dropped.
+        seed: Fixes what is dropped.
+        implementation: 1 draws a mask for each gate, 2 one for all; recurrent dropout needs 1.
+
+    Raises:
+        InvalidArgument: If a rate is no number.
+    """
+
+    gates: ClassVar[int] = 1
+    config_omits: ClassVar[frozenset[str]] = frozenset({"implementation"})
+
+    def __init__(
+        self,
+        *,
+        activation: Any,
+        use_bias: bool,
+        kernel_initializer: Any,
+        recurrent_initializer: Any,
+        bias_initializer: Any,
+        kernel_regularizer: Any,
+        recurrent_regularizer: Any,
+        bias_regularizer: Any,
+        kernel_constraint: Any,
+        recurrent_constraint: Any,
+        bias_constraint: Any,
+        dropout: float,
+        recurrent_dropout: float,
+        seed: int | None,
+        implementation: int = 2,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.activation = resolve(ACTIVATIONS, activation or "linear")
+        self.use_bias = use_bias
+        self.kernel_initializer = resolve(INITIALIZERS, kernel_initializer)
+        self.recurrent_initializer = resolve(INITIALIZERS, recurrent_initializer)
+        self.bias_initializer = resolve(INITIALIZERS, bias_initializer)
+        self.kernel_regularizer = resolve(REGULARIZERS, kernel_regularizer)
+        self.recurrent_regularizer = resolve(REGULARIZERS, recurrent_regularizer)
+        self.bias_regularizer = resolve(REGULARIZERS, bias_regularizer)
+        self.kernel_constraint = resolve(CONSTRAINTS, kernel_constraint)
+        self.recurrent_constraint = resolve(CONSTRAINTS, recurrent_constraint)
+        self.bias_constraint = resolve(CONSTRAINTS, bias_constraint)
+        self.dropout = clamped_rate("dropout", dropout)
+        self.recurrent_dropout = clamped_rate("recurrent_dropout", recurrent_dropout)
+        self.implementation = 1 if self.recurrent_dropout else implementation
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+
+    _held: DropoutMasks | None = None
+
+    def add_weights(self, kernel: tuple[int, ...], recurrent: tuple[int, ...], bias: tuple[int, ...]) -> None:
+        """Make the three weights, in this order."""
+        self.kernel = self.add_weight(
+            shape=kernel,
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
+        self.recurrent_kernel = self.add_weight(
+            shape=recurrent,
+            initializer=self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+            name="recurrent_kernel",
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=bias,
+                initializer=self.first_bias,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+                name="bias",
+            )
+
+    def first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """Return the initial bias."""
+        return self.bias_initializer(shape, dtype=dtype)
+
+    @property
+    def input_bias(self) -> Any:
+        """The bias of the projected inputs, or ``None``."""
+        return None if self.bias is None else self.bias.value
+
+    def project(self, inputs: Any, masks: DropoutMasks) -> Any:
+        """Return the inputs ``(..., batch, n)`` times the kernel, plus the bias: ``(..., batch, gates * units)``."""
+        projected = gated_product(inputs, self.kernel.value, masks.inputs)
+        return projected if self.input_bias is None else projected + self.input_bias
+
+    def advance(self, projected: Any, states: list[Any], masks: DropoutMasks) -> tuple[Any, list[Any]]:
+        """Return the output ``(batch, units)`` and the next states."""
+        raise NotImplementedError
+
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        nested = isinstance(states, (list, tuple))
+        states = list(states) if nested else [states]
+        masks = self.draw_masks(inputs, states[0], training)
+        output, states = self.advance(self.project(inputs, masks), states, masks)
+        return output, (states if nested else states[0])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the cell computes as the library has it, not as a subclass overrides it."""
+        return type(self).call is RecurrentCell.call
+
+    def draw_masks(self, inputs: Any, state: Any, training: bool | None) -> DropoutMasks:
+        """Return the masks for inputs and a state at one time, those of the walk where one is going on."""
+        if self._held is not None:
+            return self._held
+        if not training:
+            return DropoutMasks()
+        count = self.gates if self.implementation == 1 else 1
+        return DropoutMasks(
+            self._mask(self.dropout, inputs, count), self._mask(self.recurrent_dropout, state, count)
+        )
+
+    def _drops(self, rate: float) -> bool:
+        return 0.0 < rate < 1.0
+
+    def _mask(self, rate: float, like: Any, count: int) -> Any:
+        if not self._drops(rate):
+            return None
+        keep = 1.0 - rate
+        kept = [jax.random.bernoulli(self.seed_generator.next(), keep, like.shape) for _ in range(count)]
+        return jnp.stack(kept).astype(like.dtype) / (keep or 1.0)
+
+    @contextlib.contextmanager
+    def holding(self, masks: DropoutMasks) -> Iterator[None]:
+        """Use the same masks for every call in the block."""
+        object.__setattr__(self, "_held", masks)
+        try:
+            yield
+        finally:
+            object.__setattr__(self, "_held", None)
+
+    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
+        """Return states of zeros, each ``(batch_size, units)``."""
+        sizes = self.state_size if isinstance(self.state_size, (list, tuple)) else [self.state_size]
+        return [jnp.zeros((batch_size, size), self.compute_dtype) for size in sizes]
+
+    @property
+    def state_size(self) -> Any:
+        """The size of the state, or a list of one per state."""
+        raise NotImplementedError
+
+
+def of_cell(name: str) -> Any:
+    """Return a property of a layer that reads ``name`` from its cell."""
+    return property(functools.partial(_read_cell, name), doc=f"The ``{name}`` of the cell.")
+
+
+def _read_cell(name: str, layer: Any) -> Any:
+    return getattr(layer.cell, name)

@@ -1,0 +1,172 @@
+"""Long short-term memory: the cell and the layer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kerasmagic.core.serialization import resolve
+from kerasmagic.foundation.arguments import positive_integer
+from kerasmagic.foundation.registry import ACTIVATIONS
+from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell, arguments
+from kerasmagic.layers.recurrent.rnn import CellRNN, checked_cudnn
+from kerasmagic.numerics.recurrent import gated_product, lstm_step
+
+
+class LSTMCell(RecurrentCell):
+    """One step of ``LSTM``: inputs ``(batch, n)`` and two states ``(batch, units)`` to the output ``(batch, units)``.
+
+    Args:
+        units: Size of the output and of each of the two states.
+        activation: Of the candidate and of the carry.
+        recurrent_activation: Of the gates.
+        use_bias: Whether there is a bias.
+        kernel_initializer, recurrent_initializer, bias_initializer: Initial values.
+        unit_forget_bias: Whether the bias of the forget gate begins with ones.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Penalties.
+        kernel_constraint, recurrent_constraint, bias_constraint: Constraints.
+        dropout: The part of the inputs that is dropped in training.
+        recurrent_dropout: The part of the state that is dropped in training.
+        seed: Fixes what is dropped.
+
+    Raises:
+        InvalidArgument: If ``units`` is no positive integer or a rate no number.
+
+    Example:
+
+    >>> import jax.numpy as jnp
+    >>> cell = LSTMCell(4)
+    >>> output, states = cell(jnp.ones((2, 3)), cell.get_initial_state(2))
+    >>> output.shape, len(states)
+    ((2, 4), 2)
+    """
+
+    gates: ClassVar[int] = 4
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**arguments(locals(), "units", "recurrent_activation", "unit_forget_bias"))
+        self.units = positive_integer("units", units)
+        self.recurrent_activation = resolve(ACTIVATIONS, recurrent_activation or "linear")
+        self.unit_forget_bias = unit_forget_bias
+
+    @property
+    def state_size(self) -> list[int]:
+        """The sizes of output and carry."""
+        return [self.units, self.units]
+
+    @property
+    def output_size(self) -> int:
+        """The size of the output."""
+        return self.units
+
+    def build(self, input_shape: Any) -> None:
+        wide = self.gates * self.units
+        self.add_weights((input_shape[-1], wide), (self.units, wide), (wide,))
+
+    def first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        if not self.unit_forget_bias:
+            return super().first_bias(shape, dtype)
+        units = self.units
+        # input gate, forget gate, candidate and output gate
+        first, rest = (self.bias_initializer((n,), dtype=dtype) for n in (units, 2 * units))
+        return np.concatenate([first, np.ones(units, np.asarray(first).dtype), rest])
+
+    def advance(self, projected: Any, states: list[Any], masks: DropoutMasks) -> tuple[Any, list[Any]]:
+        z = projected + gated_product(states[0], self.recurrent_kernel.value, masks.state)
+        output, carry = lstm_step(z, states[1], self.activation, self.recurrent_activation)
+        return output, [output, carry]
+
+
+class LSTM(CellRNN):
+    """Long short-term memory over a sequence.
+
+    Input shape ``(batch, time, n)``. Output shape ``(batch, units)``, or ``(batch, time, units)``
+    with ``return_sequences``; with ``return_state`` a tuple of the output, the last output and
+    the last carry, each of the two ``(batch, units)``.
+
+    Args:
+        units: Size of the output.
+        activation: Of the candidate and of the carry.
+        recurrent_activation: Of the gates.
+        use_bias: Whether there is a bias.
+        kernel_initializer, recurrent_initializer, bias_initializer: Initial values.
+        unit_forget_bias: Whether the bias of the forget gate begins with ones.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Penalties.
+        activity_regularizer: Penalty on the output.
+        kernel_constraint, recurrent_constraint, bias_constraint: Constraints.
+        dropout: The part of the inputs that is dropped in training, the same at all times.
+        recurrent_dropout: The part of the state that is dropped in training, the same at all times.
+        seed: Fixes what is dropped.
+        return_sequences: Whether to return the output at every time.
+        return_state: Whether to return the last states too.
+        go_backwards: Whether to begin with the last time.
+        stateful: Whether a batch begins with the states in which the one before ended.
+        unroll: Whether to write the loop out.
+        use_cudnn: Kept for compatibility; XLA compiles the loop on every device.
+
+    Raises:
+        InvalidArgument: If ``units`` is no positive integer, a rate no number or ``use_cudnn`` unknown.
+
+    Example:
+
+    >>> import jax.numpy as jnp
+    >>> LSTM(4, return_sequences=True)(jnp.ones((2, 5, 3))).shape
+    (2, 5, 4)
+    """
+
+    cell_class: ClassVar[type[RecurrentCell]] = LSTMCell
+    units = of_cell("units")
+    recurrent_activation = of_cell("recurrent_activation")
+    unit_forget_bias = of_cell("unit_forget_bias")
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: Any = "auto",
+        **kwargs: Any,
+    ):
+        super().__init__(**arguments(locals(), "use_cudnn"))
+        self.use_cudnn = checked_cudnn(use_cudnn)

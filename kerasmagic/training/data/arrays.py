@@ -1,0 +1,144 @@
+"""Arrays in memory, cut into batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasmagic.core import tree
+from kerasmagic.foundation.config import floatx
+from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
+
+
+def as_array(x: Any) -> Any:
+    """Return array-like data as an array: data frames, lists and scalars too; floats in the default type.
+
+    Raises:
+        InvalidArgument: If it is not made of numbers.
+
+    >>> as_array([1.0, 2.0]).dtype
+    dtype('float32')
+    """
+    if x is None or isinstance(x, jax.Array):
+        return x
+    to_numpy = getattr(x, "to_numpy", None)
+    array = to_numpy() if to_numpy is not None else np.asarray(x)
+    if array.dtype == object:
+        try:
+            array = array.astype(floatx())
+        except (TypeError, ValueError):
+            raise InvalidArgument(
+                f"The data holds objects that are not numbers (dtype object, shape {array.shape}, first: "
+                f"{array.reshape(-1)[:1]!r}). Rows of different lengths must be padded to one length."
+            ) from None
+    if np.issubdtype(array.dtype, np.floating) and array.dtype != floatx():
+        array = array.astype(floatx())
+    return array
+
+
+class ArrayBatches:
+    """Batches of ``(x, y, sample_weight)``, each a structure of arrays ``(samples, ...)``.
+
+    Args:
+        data: ``x`` or a tuple; ``None`` where there is nothing.
+        batch_size: Samples in a batch; the last one may have fewer.
+        shuffle: Whether each epoch takes the samples in a new order.
+        drop_order: ``"batch"`` shuffles batches and not samples.
+
+    Raises:
+        ShapeMismatch: If the arrays differ in the number of samples.
+        InvalidArgument: If there are no samples.
+    """
+
+    def __init__(self, data: tuple[Any, ...], batch_size: int, shuffle: bool | str = False):
+        self.data = tuple(tree.map_structure(as_array, part) for part in data)
+        leaves = [leaf for leaf in tree.flatten(list(self.data)) if leaf is not None]
+        scalars = [leaf for leaf in leaves if leaf.ndim == 0]
+        if scalars:
+            raise ShapeMismatch("The data must have a first axis of samples. Received a scalar.")
+        sizes = {leaf.shape[0] for leaf in leaves}
+        if len(sizes) > 1:
+            shapes = [None if part is None else tree.map_structure(np.shape, part) for part in self.data]
+            raise ShapeMismatch(
+                "Data cardinality is ambiguous: all arrays must have the same number of samples (first axis). "
+                f"Received shapes (x, y, sample_weight): {shapes}"
+            )
+        self.samples = sizes.pop() if sizes else 0
+        if self.samples == 0:
+            raise InvalidArgument("The data is empty: there is not one sample in it.")
+        self.batch_size = min(batch_size, self.samples)
+        self.shuffle = shuffle
+        self.steps = math.ceil(self.samples / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        order = np.arange(self.samples)
+        if self.shuffle == "batch":
+            starts = _permutation(self.steps) * self.batch_size
+        else:
+            starts = np.arange(self.steps) * self.batch_size
+            if self.shuffle:
+                order = _permutation(self.samples)
+        for start in starts:
+            rows = order[start : start + self.batch_size]
+            yield tuple(self._batch(part, start, rows) for part in self.data)
+
+    def _batch(self, part: Any, start: int, rows: np.ndarray) -> Any:
+        def cut(leaf: Any) -> Any:
+            if leaf is None:
+                return None
+            return leaf[rows] if self.shuffle is True else leaf[start : start + len(rows)]
+
+        return tree.map_structure(cut, part)
+
+
+def _permutation(size: int) -> np.ndarray:
+    # `set_random_seed` fixes this generator, and users fix it by hand.
+    return np.random.permutation(size)  # noqa: NPY002
+
+
+def class_weights_of(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
+    """Return one weight per sample: that of its class, 1 for a class without one.
+
+    Args:
+        y: Integer labels ``(samples,)`` or ``(samples, 1)``, or one-hot ``(samples, classes)``.
+        class_weight: Weights by class number.
+
+    Raises:
+        InvalidArgument: If ``y`` is a structure of several arrays.
+
+    >>> class_weights_of(np.array([0, 1, 1]), {1: 3.0}).tolist()
+    [1.0, 3.0, 3.0]
+    """
+    if tree.is_nested(y):
+        raise InvalidArgument("`class_weight` is only supported for models with a single output.")
+    labels = np.asarray(y)
+    if labels.ndim > 1 and labels.shape[-1] != 1:
+        labels = labels.argmax(-1)
+    elif labels.ndim > 1:
+        labels = labels[..., 0]
+    labels = np.round(labels).astype(int)
+    weights = np.ones(labels.shape, floatx())
+    for label, weight in class_weight.items():
+        weights[labels == int(label)] = weight
+    return weights
+
+
+def to_device(batch: Any) -> Any:
+    """Return the batch as JAX arrays, floats in the default type."""
+
+    def convert(x: Any) -> Any:
+        return x if x is None or isinstance(x, jax.Array) else jnp.asarray(as_array(_as_numpy(x)))
+
+    return tree.map_structure(convert, batch)
+
+
+def _as_numpy(x: Any) -> Any:
+    # Tensors of other frameworks (torch, TensorFlow) hand out their values this way.
+    if not isinstance(x, np.ndarray) and hasattr(x, "detach"):
+        x = x.detach().cpu()
+    return x.numpy() if hasattr(x, "numpy") and not isinstance(x, np.ndarray) else x

@@ -1,0 +1,1 @@
+from kerasmagic.widgets.terminal import TerminalSink as TerminalSink

@@ -1,0 +1,388 @@
+"""``compile``, ``fit``, ``evaluate`` and ``predict``: the facade over the steps and the loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from kerasmagic import callbacks as callbacks_module
+from kerasmagic import metrics as metrics_module
+from kerasmagic import optimizers
+from kerasmagic.core import tree
+from kerasmagic.core.serialization import deserialize_keras_object, serialize_keras_object
+from kerasmagic.core.symbolic import KerasTensor
+from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.foundation.registry import LOSSES, METRICS, get_registered_object
+from kerasmagic.training import events, loop, step
+from kerasmagic.training.compile import CompiledLoss, CompiledMetrics
+from kerasmagic.training.data import Source, as_source, train_validation_split
+from kerasmagic.training.data.arrays import to_device
+from kerasmagic.training.programs import Compiled, Programs
+from kerasmagic.training.sinks import default_sinks
+from kerasmagic.training.terminal import TerminalSink
+
+_runs = itertools.count(1)
+
+
+class Trainer(Programs):
+    """The part of a model that learns."""
+
+    stop_training = False
+    stop_evaluating = False
+    stop_predicting = False
+    history: Any = None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int | str = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Say how the model learns.
+
+        Args:
+            optimizer: An optimizer or its name.
+            loss: A loss, its name or a function; a list or dict by output for several outputs.
+            loss_weights: Weights of the losses, in the form of ``loss``.
+            metrics: A list of metrics, their names or functions; by output for several outputs.
+            weighted_metrics: The same, measured with sample weights.
+            run_eagerly: Whether to run the steps uncompiled, to debug them.
+            steps_per_execution: Steps between two looks at callbacks and views.
+            jit_compile: Whether to compile the steps; ``"auto"`` does.
+            auto_scale_loss: Whether float16 training scales the loss.
+
+        Raises:
+            UnknownName: If a name stands for no optimizer, loss or metric.
+            InvalidArgument: If an argument has an impossible value.
+        """
+        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        found = optimizers.get(optimizer)
+        if auto_scale_loss and self.dtype_policy.name == "mixed_float16" and found is not None:
+            found = optimizers.LossScaleOptimizer(found, name="loss_scale_optimizer")
+        for identifier in tree.flatten([loss]):
+            if isinstance(identifier, str) and identifier.lower() not in ("crossentropy", "ce"):
+                _known(identifier, "loss")
+        for identifier in tree.flatten([metrics, weighted_metrics]):
+            if isinstance(identifier, str) and identifier.lower() not in (
+                "accuracy",
+                "acc",
+                "crossentropy",
+                "ce",
+            ):
+                _known(identifier, "metric")
+        names = getattr(self, "output_names", None)
+        steps = 1 if steps_per_execution == "auto" else steps_per_execution
+        if not isinstance(steps, int) or steps < 1:
+            raise InvalidArgument(
+                f"`steps_per_execution` must be a positive integer or 'auto', not {steps!r}."
+            )
+        self._compiled = Compiled(
+            optimizer=found,
+            loss=None if loss is None else CompiledLoss(loss, loss_weights, names),
+            metrics=CompiledMetrics(metrics, weighted_metrics, names),
+            tracker=metrics_module.Mean(name="loss"),
+            run_eagerly=run_eagerly,
+            jit=jit_compile is not False and not run_eagerly,
+            steps_per_execution=steps,
+            config={**config, "optimizer": found},
+        )
+        self._programs.clear()
+        self.stop_training = False
+
+    # Runs over data
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Train on data and return the history of losses and metrics.
+
+        Args:
+            x: Inputs: arrays ``(samples, ...)``, or an iterable of batches ``(x, y)``.
+            y: Targets ``(samples, ...)``, when ``x`` is arrays.
+            batch_size: Samples in a step; 32 when ``None``.
+            epochs: The number of the last epoch.
+            verbose: 0 shows nothing; 1 a live view; 2 a line per epoch.
+            callbacks: Callbacks to call.
+            validation_split: The share of the last samples to set aside for validation.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` or an iterable of batches.
+            shuffle: Whether each epoch takes the samples in a new order.
+            class_weight: Weights by class number.
+            sample_weight: Weights ``(samples,)``.
+            initial_epoch: The number of the first epoch, counted from 0.
+            steps_per_epoch: Batches in an epoch.
+            validation_steps: Batches in a validation.
+            validation_batch_size: Samples in a batch of validation.
+            validation_freq: Validate every so many epochs, or at the listed ones.
+
+        Raises:
+            InvalidArgument: If arguments contradict each other or data does not fit the model.
+            KeyboardInterrupt: When interrupted; the weights are then those of the last finished step.
+        """
+        compiled = self._require_compiled("fit")
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = train_validation_split(
+                (x, y, sample_weight), validation_split
+            )
+        source = as_source(
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            steps=steps_per_epoch,
+        )
+        self._prepare(source.first())
+        validate = None
+        if validation_data is not None:
+            options = {"batch_size": validation_batch_size or batch_size, "steps": validation_steps}
+            validate = self._validator(validation_data, options)
+        steps = steps_per_epoch or source.steps
+        self.stop_training = False
+        # Views count steps against the limit; callbacks see it in their parameters.
+        callback_list = self._callbacks(
+            callbacks, {"epochs": epochs, "steps": steps, "verbose": 0 if verbose == 0 else 1}
+        )
+        plan = loop.Plan(
+            epochs,
+            initial_epoch,
+            steps_per_epoch,
+            compiled.steps_per_execution,
+            validate,
+            lambda epoch: _is_due(epoch, validation_freq),
+        )
+        sinks = default_sinks(verbose, _plain_sink)
+        run = loop.TrainingRun(self, self.make_train_function(), source, plan, callback_list, sinks)
+        run.emit(self._run_started(source, plan, steps, validate is not None))
+        run.run()
+        return self.history
+
+    def _run_started(
+        self, source: Source, plan: loop.Plan, steps: int | None, validation: bool
+    ) -> events.RunStarted:
+        return events.RunStarted(
+            run=next(_runs),
+            model=self.name,
+            epochs=plan.epochs,
+            initial_epoch=plan.initial_epoch,
+            steps=steps,
+            batch_size=source.batch_size,
+            metrics=tuple(self.metrics_names),
+            validation=validation,
+            parameters=sum(v.size for v in self.weights),
+            device=str(jax.devices()[0].device_kind),
+            time=time.time(),
+        )
+
+    def _validator(self, data: Any, options: dict[str, Any]) -> Callable[[], dict[str, float]]:
+        if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+            x, y, weight = (*data, None)[:3]
+        else:
+            x, y, weight = data, None, None
+        source = as_source(x, y, weight, **options)
+        silent = callbacks_module.CallbackList([], model=self)
+        return lambda: loop.evaluate(self, self.make_test_function(), source, options["steps"], silent)
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return loss and metrics over data: a number, a list in the order of ``metrics_names``, or a dict.
+
+        Args:
+            x: Inputs, as for ``fit``.
+            y: Targets, as for ``fit``.
+            batch_size: Samples in a batch; 32 when ``None``.
+            verbose: Whether to show progress; accepted for compatibility.
+            sample_weight: Weights ``(samples,)``.
+            steps: Batches to take.
+            callbacks: Callbacks to call.
+            return_dict: Whether to return a dict by name.
+
+        Raises:
+            InvalidArgument: If the model is not compiled or the data does not fit it.
+        """
+        self._require_compiled("evaluate")
+        source = as_source(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        self._prepare(source.first())
+        self.stop_evaluating = False
+        logs = loop.evaluate(
+            self,
+            self.make_test_function(),
+            source,
+            steps,
+            self._callbacks(callbacks, {"steps": steps}, history=False),
+        )
+        if return_dict:
+            return logs
+        first = [name for name in ("loss",) if name in logs]
+        ordered = [
+            logs[name]
+            for name in (*first, *(n for n in self.get_metrics_result() if n in logs and n != "loss"))
+        ]
+        return ordered[0] if len(ordered) == 1 else ordered
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Return the outputs for data as NumPy arrays ``(samples, ...)``.
+
+        Args:
+            x: Inputs, as for ``fit``.
+            batch_size: Samples in a batch; 32 when ``None``.
+            verbose: Whether to show progress; accepted for compatibility.
+            steps: Batches to take.
+            callbacks: Callbacks to call.
+
+        Raises:
+            InvalidArgument: If the data does not fit the model.
+        """
+        source = as_source(x, batch_size=batch_size, steps=steps)
+        first = source.first()
+        self._ensure_built(step.unpack(first)[0])
+        self.stop_predicting = False
+        batches = source.batches
+        data = dataclasses.replace(source, batches=lambda: map(step.unpack, batches()))
+        callback_list = self._callbacks(callbacks, {"steps": steps}, history=False)
+        return loop.predict(self, self.make_predict_function(), data, steps, callback_list)
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Take one step on one batch and return loss and metrics."""
+        return self._on_batch(self.make_train_function, x, y, sample_weight, class_weight, return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Measure one batch and return loss and metrics."""
+        return self._on_batch(self.make_test_function, x, y, sample_weight, None, return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for one batch as NumPy arrays."""
+        return self.predict(x, batch_size=max((len(leaf) for leaf in tree.flatten(x)), default=1))
+
+    def _on_batch(
+        self, make: Callable[[], loop.Step], x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool
+    ) -> Any:
+        self._require_compiled("train_on_batch")
+        size = len(tree.flatten(x)[0])
+        source = as_source(x, y, weight, batch_size=size, class_weight=class_weight)
+        batch = source.first()
+        self._prepare(batch)
+        logs = loop.one_batch(self, make(), batch)
+        if return_dict:
+            return logs
+        values = [logs[name] for name in self.get_metrics_result() if name in logs]
+        return values[0] if len(values) == 1 else values
+
+    def _callbacks(self, callbacks: Any, params: dict[str, Any], history: bool = True) -> Any:
+        if isinstance(callbacks, callbacks_module.CallbackList):
+            return callbacks
+        listed = (
+            []
+            if callbacks is None
+            else list(callbacks)
+            if isinstance(callbacks, (list, tuple))
+            else [callbacks]
+        )
+        return callbacks_module.CallbackList(listed, add_history=history, model=self, **params)
+
+    # Building from a batch
+
+    def _ensure_built(self, x: Any) -> None:
+        if not self.built or any(not layer.built for layer in self._flatten_layers()):
+            self(tree.map_structure(_open_batch, to_device(x)), training=False)
+
+    def _prepare(self, batch: Any) -> None:
+        """Build the model, its losses and metrics and the optimizer for batches like this one."""
+        compiled = self._require_compiled("fit")
+        x, y, _ = step.unpack(batch)
+        self._ensure_built(x)
+        loss_built = compiled.loss is None or compiled.loss.built
+        if y is not None and not (loss_built and compiled.metrics.built):
+            targets = tree.map_structure(_open_batch, to_device(y))
+            outputs = self.compute_output_spec(tree.map_structure(_open_batch, to_device(x)), training=False)
+            if compiled.loss is not None and not compiled.loss.built:
+                compiled.loss.build(targets, outputs)
+            if not compiled.metrics.built:
+                compiled.metrics.build(targets, outputs)
+        if compiled.optimizer is not None and not compiled.optimizer.built:
+            compiled.optimizer.build(self.trainable_variables)
+
+    # Configuration
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Return the arguments of ``compile`` as plain data, or ``None``."""
+        if self._compiled is None:
+            return None
+        return serialize_keras_object(
+            {k: v for k, v in self._compiled.config.items() if k != "auto_scale_loss"}
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with what ``get_compile_config`` returned."""
+        self.compile(**deserialize_keras_object(dict(config)))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+
+def _open_batch(x: Any) -> Any:
+    return None if x is None else KerasTensor((None, *x.shape[1:]), x.dtype)
+
+
+def _known(identifier: str, kind: str) -> None:
+    if get_registered_object(identifier) is None:
+        (LOSSES if kind == "loss" else METRICS).find(identifier)
+
+
+def _is_due(epoch: int, frequency: Any) -> bool:
+    return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
+
+
+def _plain_sink(level: int) -> events.Sink:
+    return TerminalSink(lines_only=level == 2)

@@ -1,0 +1,194 @@
+"""The words and numbers around the charts, the same in the live widget, the saved picture and plain text."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kerasmagic.training.events import Histogram, RunStarted
+from kerasmagic.widgets import units
+from kerasmagic.widgets.chart import metric_names, words
+from kerasmagic.widgets.reducer import (
+    RUNNING,
+    RunState,
+    epoch_progress,
+    main_metric,
+    progress,
+    samples_per_second,
+    seconds_left,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One number with its name, and a line below it that puts it in context."""
+
+    name: str
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """The newest values of one metric, as text."""
+
+    name: str
+    label: str
+    train: str
+    validation: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Readout:
+    """Everything textual of a run; ``state`` is one of the seven looks, ``status`` is the word shown."""
+
+    state: str
+    status: str
+    title: str
+    about: str
+    main: tuple[Figure, ...]
+    figures: tuple[Figure, ...]
+    rows: tuple[Row, ...]
+    progress: float
+    epoch_progress: float
+    progress_text: str
+    message: str
+    weights: str
+    has_validation: bool
+
+
+def readout(state: RunState) -> Readout:
+    """Return the texts that show ``state``.
+
+    Example:
+
+    >>> readout(RunState()).status
+    'no run yet'
+    """
+    plan = state.plan
+    return Readout(
+        state=_look(state),
+        status="no run yet" if state.status == "empty" else state.status,
+        title="Training" if plan is None else plan.model,
+        about="" if plan is None else _about(plan),
+        main=(_main(state), _time(state)),
+        figures=(_epochs(state), _batches(state), _speed(state)),
+        rows=tuple(_row(state, name) for name in metric_names(state)),
+        progress=progress(state),
+        epoch_progress=epoch_progress(state),
+        progress_text=_progress_text(state),
+        message=state.message,
+        weights=f"after step {units.count(state.histograms_step)}" if state.histograms else "",
+        has_validation=plan is not None and plan.validation,
+    )
+
+
+def summary_text(state: RunState) -> str:
+    """Return the run in a few lines of plain text, for front ends that show nothing else.
+
+    Example:
+
+    >>> summary_text(RunState())
+    'Training: no run yet'
+    """
+    shown = readout(state)
+    if state.plan is None:
+        return f"{shown.title}: {shown.status}"
+    epochs = f"{state.ended} of {units.plural(state.plan.epochs - state.plan.initial_epoch, 'epoch')}"
+    lines = [f"{shown.title}: {shown.status}, {epochs}, {units.seconds(state.clock.total)}"]
+    width = max((len(row.label) for row in shown.rows), default=0)
+    for row in shown.rows:
+        validation = f"  validation {row.validation:>9}" if shown.has_validation else ""
+        lines.append(f"  {row.label:<{width}}  training {row.train:>9}{validation}")
+    return "\n".join([*lines, *state.message.splitlines()])
+
+
+def constant_text(plan: RunStarted | None) -> str:
+    """Return the text that stands for a run where output must be equal on every run."""
+    return "Training" if plan is None else f"Training of {plan.model}"
+
+
+def short_name(path: str) -> tuple[str, str]:
+    """Return the last two parts of a variable's path: the first may be cut where there is no room.
+
+    Example:
+
+    >>> short_name("sequential/dense_1/kernel"), short_name("scale")
+    (('dense_1', '/kernel'), ('', 'scale'))
+    """
+    *owners, name = path.split("/")
+    return (owners[-1], f"/{name}") if owners else ("", name)
+
+
+def describe_histogram(name: str, histogram: Histogram) -> str:
+    """Return a histogram as a sentence, for those who do not see it."""
+    low, high = units.short_number(histogram.low), units.short_number(histogram.high)
+    return f"{name}: values from {low} to {high}"
+
+
+def _look(state: RunState) -> str:
+    return "running" if state.status in ("training", "validating") else state.status
+
+
+def _about(plan: RunStarted) -> str:
+    batch = None if plan.batch_size is None else f"batch size {plan.batch_size:,}"
+    parts = (units.plural(plan.parameters, "parameter"), batch, plan.device)
+    return " · ".join(part for part in parts if part)
+
+
+def _main(state: RunState) -> Figure:
+    if state.plan is None:
+        return Figure("main", "loss", units.NOTHING)
+    metric = main_metric(state.plan)
+    name = f"val_{metric}" if state.plan.validation else metric
+    best = state.best
+    note = "" if best is None else f"best {units.number(best.value)} at epoch {best.epoch + 1:,}"
+    return Figure("main", words(name), units.number(state.latest.get(name)), note)
+
+
+def _time(state: RunState) -> Figure:
+    clock = state.clock
+    if state.status in RUNNING or state.status == "empty":
+        elapsed = f"{units.seconds(clock.total)} so far" if state.plan else ""
+        return Figure("time", "time left", units.seconds(seconds_left(state)), elapsed)
+    return Figure("time", "time", units.seconds(clock.total), f"{units.seconds(clock.compiling)} compiling")
+
+
+def _epochs(state: RunState) -> Figure:
+    if state.plan is None:
+        return Figure("epoch", "epoch", units.NOTHING)
+    done = state.plan.initial_epoch + state.ended
+    number = min(state.epoch + 1, state.plan.epochs) if state.status in RUNNING else done
+    return Figure("epoch", "epoch", units.count(number), f"of {units.count(state.plan.epochs)}")
+
+
+def _batches(state: RunState) -> Figure:
+    total = "" if state.steps is None else f"of {units.count(state.steps)}"
+    return Figure("batch", "batch", units.count(state.step) if state.plan else units.NOTHING, total)
+
+
+def _speed(state: RunState) -> Figure:
+    rate = samples_per_second(state)
+    return Figure("speed", "samples/s", units.count(rate), _step_time(state))
+
+
+def _step_time(state: RunState) -> str:
+    if not state.position or not state.clock.training:
+        return ""
+    milliseconds = 1000.0 * state.clock.training / state.position
+    return f"{milliseconds:,.{0 if milliseconds >= 100 else 1}f} ms/batch"
+
+
+def _row(state: RunState, name: str) -> Row:
+    latest = state.latest
+    return Row(name, words(name), units.number(latest.get(name)), units.number(latest.get(f"val_{name}")))
+
+
+def _progress_text(state: RunState) -> str:
+    if state.plan is None:
+        return "no run yet"
+    batch = f", batch {state.step:,}" + (f" of {state.steps:,}" if state.steps else "")
+    left = seconds_left(state)
+    time = f", {units.seconds(left)} left" if left is not None else ""
+    epochs = _epochs(state)
+    return f"{state.status}, epoch {epochs.value} {epochs.note}{batch}{time}"

@@ -1,0 +1,286 @@
+"""The state of a run as a pure function of its events; every view of training draws this state.
+
+Numbers in the events must be on the host by now: ``throttle.read`` fetches them,
+on the publisher's thread and not on the one that trains.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from kerasmagic.training.events import (
+    EpochEnded,
+    EpochStarted,
+    Event,
+    Histogram,
+    PhaseStarted,
+    RunEnded,
+    RunStarted,
+    StepsDone,
+    WeightsSeen,
+)
+from kerasmagic.widgets.curve import Curve
+
+Status = Literal[
+    "empty", "compiling", "training", "validating", "finished", "stopped", "interrupted", "failed"
+]
+
+RUNNING: frozenset[Status] = frozenset({"compiling", "training", "validating"})
+
+LOWER_IS_BETTER = (
+    "loss",
+    "error",
+    "entropy",
+    "divergence",
+    "mae",
+    "mse",
+    "rmse",
+    "mape",
+    "hinge",
+    "poisson",
+    "nll",
+)
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """The best value so far of the run's main number, and the epoch it was reached in (from 0)."""
+
+    value: float
+    epoch: int
+    x: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """Seconds that the run has spent in each phase, up to the time of the newest event."""
+
+    now: float = 0.0
+    compiling: float = 0.0
+    training: float = 0.0
+    validating: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All seconds so far."""
+        return self.compiling + self.training + self.validating
+
+
+@dataclasses.dataclass(frozen=True)
+class RunState:
+    """All that a view of a run shows.
+
+    Curves are by metric name without ``val_``; ``x`` counts training steps of this run. ``steps`` is per
+    epoch: given by the data, or learned from the first epoch. ``epoch`` and ``step`` are where training
+    stands, ``ended`` is how many epochs of this run are complete, ``position`` how many steps. ``batch``
+    is the size of the largest batch so far.
+    """
+
+    plan: RunStarted | None = None
+    status: Status = "empty"
+    message: str = ""
+    clock: Clock = Clock()
+    epoch: int = 0
+    step: int = 0
+    steps: int | None = None
+    ended: int = 0
+    origin: int | None = None
+    position: int = 0
+    batch: int = 0
+    train: Mapping[str, Curve] = dataclasses.field(default_factory=_nothing)
+    train_epochs: Mapping[str, Curve] = dataclasses.field(default_factory=_nothing)
+    validation: Mapping[str, Curve] = dataclasses.field(default_factory=_nothing)
+    latest: Mapping[str, float] = dataclasses.field(default_factory=_nothing)
+    learning_rate: float | None = None
+    best: Best | None = None
+    histograms: Mapping[str, Histogram] = dataclasses.field(default_factory=_nothing)
+    histograms_step: int = 0
+
+
+def reduce(state: RunState, event: Event) -> RunState:
+    """Return the state after ``event``; ``state`` itself stays as it is.
+
+    Example:
+
+    >>> start = RunStarted(1, "digits", 2, 0, 10, 32, ("loss",), False, 650, "cpu", 0.0)
+    >>> state = reduce(RunState(), start)
+    >>> state = reduce(state, StepsDone(0, 5, 5, 160, {"loss": 2.5}, 1.0))
+    >>> state.status, state.latest["loss"], progress(state)
+    ('training', 2.5, 0.25)
+    """
+    return _HANDLERS[type(event)](state, event)
+
+
+def at(state: RunState, time: float) -> RunState:
+    """Return the state at a later time at which nothing more has happened."""
+    return dataclasses.replace(state, clock=_tick(state, time))
+
+
+def progress(state: RunState) -> float:
+    """Return how much of the planned run is done, from 0 to 1."""
+    if state.status == "finished":
+        return 1.0
+    if state.plan is None:
+        return 0.0
+    epochs = max(state.plan.epochs - state.plan.initial_epoch, 1)
+    inside = epoch_progress(state) if state.epoch - state.plan.initial_epoch >= state.ended else 0.0
+    return min((state.ended + inside) / epochs, 1.0)
+
+
+def epoch_progress(state: RunState) -> float:
+    """Return how much of the current epoch's training is done, from 0 to 1; 0 when its length is unknown."""
+    return min(state.step / state.steps, 1.0) if state.steps else 0.0
+
+
+def seconds_left(state: RunState) -> float | None:
+    """Return the seconds that the rest should take at the mean speed so far, or ``None`` when unknown."""
+    done = progress(state)
+    spent = state.clock.training + state.clock.validating
+    if state.status not in RUNNING or done <= 0.0 or spent <= 0.0:
+        return None
+    return spent * (1.0 - done) / done
+
+
+def samples_per_second(state: RunState) -> float | None:
+    """Return the training samples per second of training time, or ``None`` before the first step."""
+    # Events between two updates are merged, so their samples cannot be added up; the last batch may be short.
+    batch = (state.plan.batch_size if state.plan else None) or state.batch
+    return state.position * batch / state.clock.training if state.position and state.clock.training else None
+
+
+def main_metric(plan: RunStarted) -> str:
+    """Return the metric that a reader looks at first: the first that is not the loss, else the loss."""
+    return next((name for name in plan.metrics if name != "loss"), "loss")
+
+
+def lower_is_better(metric: str) -> bool:
+    """Return whether a small value of ``metric`` is a good one, judged by its name.
+
+    Example:
+
+    >>> lower_is_better("val_loss"), lower_is_better("sparse_categorical_accuracy")
+    (True, False)
+    """
+    words = metric.lower()
+    return any(part in words for part in LOWER_IS_BETTER) and "accuracy" not in words
+
+
+def _started(state: RunState, event: RunStarted) -> RunState:
+    return RunState(
+        plan=event,
+        status="compiling",
+        clock=Clock(now=event.time),
+        epoch=event.initial_epoch,
+        steps=event.steps,
+    )
+
+
+def _phase(state: RunState, event: PhaseStarted) -> RunState:
+    return dataclasses.replace(state, status=event.phase, clock=_tick(state, event.time))
+
+
+def _epoch_started(state: RunState, event: EpochStarted) -> RunState:
+    status: Status = "training" if state.status == "validating" else state.status
+    return dataclasses.replace(
+        state, status=status, epoch=event.epoch, step=0, clock=_tick(state, event.time)
+    )
+
+
+def _steps(state: RunState, event: StepsDone) -> RunState:
+    origin = event.total_step - event.step if state.origin is None else state.origin
+    position = event.total_step - origin
+    return dataclasses.replace(
+        state,
+        status="training",
+        clock=_tick(state, event.time),
+        epoch=event.epoch,
+        step=event.step,
+        origin=origin,
+        position=position,
+        batch=max(state.batch, event.samples),
+        train=_extend(state.train, event.logs, position),
+        latest={**state.latest, **event.logs},
+    )
+
+
+def _weights(state: RunState, event: WeightsSeen) -> RunState:
+    step = event.total_step - (state.origin or 0)
+    return dataclasses.replace(state, histograms=event.histograms, histograms_step=step)
+
+
+def _epoch_ended(state: RunState, event: EpochEnded) -> RunState:
+    logs = event.logs
+    train = {name: value for name, value in logs.items() if not name.startswith("val_")}
+    validation = {name[4:]: value for name, value in logs.items() if name.startswith("val_")}
+    return dataclasses.replace(
+        state,
+        clock=_tick(state, event.time),
+        steps=state.steps or state.step or None,
+        ended=state.ended + 1,
+        train_epochs=_extend(state.train_epochs, train, state.position),
+        validation=_extend(state.validation, validation, state.position),
+        latest={**state.latest, **logs},
+        learning_rate=event.learning_rate,
+        best=_better(state, event),
+    )
+
+
+def _ended(state: RunState, event: RunEnded) -> RunState:
+    return dataclasses.replace(
+        state, status=event.outcome, message=event.message, clock=_tick(state, event.time)
+    )
+
+
+_HANDLERS: Mapping[type, Callable[[RunState, Any], RunState]] = {
+    RunStarted: _started,
+    PhaseStarted: _phase,
+    EpochStarted: _epoch_started,
+    StepsDone: _steps,
+    WeightsSeen: _weights,
+    EpochEnded: _epoch_ended,
+    RunEnded: _ended,
+}
+
+
+def _tick(state: RunState, time: float) -> Clock:
+    clock = state.clock
+    if state.status not in RUNNING:
+        return dataclasses.replace(clock, now=time)
+    spent = getattr(clock, state.status) + max(time - clock.now, 0.0)
+    return dataclasses.replace(clock, now=time, **{state.status: spent})
+
+
+def _extend(curves: Mapping[str, Curve], logs: Mapping[str, float], x: float) -> Mapping[str, Curve]:
+    longer = dict(curves)
+    for name, value in logs.items():
+        longer[name] = longer.get(name, Curve()).append(x, value)
+    return longer
+
+
+def _better(state: RunState, event: EpochEnded) -> Best | None:
+    if state.plan is None:
+        return state.best
+    metric = main_metric(state.plan)
+    value = event.logs.get(f"val_{metric}" if state.plan.validation else metric)
+    if value is None or not math.isfinite(value):
+        return state.best
+    old = state.best
+    if old is None or (value < old.value if lower_is_better(metric) else value > old.value):
+        return Best(float(value), event.epoch, float(state.position))
+    return old
+
+
+def bins(histogram: Histogram) -> np.ndarray:
+    """Return a histogram's counts as float64 of shape ``(n,)``, with nothing negative or NaN."""
+    counts = np.asarray(histogram.counts, dtype=np.float64).ravel()
+    return np.where(np.isfinite(counts), np.maximum(counts, 0.0), 0.0)

@@ -1,0 +1,187 @@
+"""A thread that turns events into view updates at a bounded rate, away from the thread that trains.
+
+``post`` only stores a reference. The publisher's thread waits for the device,
+reduces, and calls the view, at most ten times a second; a view that raises is
+switched off and remembered, and the training never notices.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasmagic.training.events import EpochEnded, Event, Histogram, StepsDone, WeightsSeen
+from kerasmagic.widgets.reducer import RunState, at, reduce
+
+INTERVAL = 0.1
+HEARTBEAT = 0.5
+
+View = Callable[[RunState], None]
+
+
+def read(event: Event) -> Event:
+    """Return ``event`` with every number on the host; waits for the device.
+
+    A metric whose result is a dict counts as several; one whose result is an array has no curve and is
+    left out.
+
+    Example:
+
+    >>> read(StepsDone(0, 1, 1, 32, {"loss": np.float32(0.5)}, 0.0)).logs
+    {'loss': 0.5}
+    """
+    if isinstance(event, StepsDone | EpochEnded):
+        return dataclasses.replace(event, logs=_scalars(event.logs))
+    if isinstance(event, WeightsSeen):
+        histograms = {name: _histogram(value) for name, value in event.histograms.items()}
+        return dataclasses.replace(event, histograms=histograms)
+    return event
+
+
+class Publisher:
+    """Reduces posted events and shows the newest state to ``view``.
+
+    Args:
+        view: Called on the publisher's thread with each state that is due. Its first exception
+            is kept in ``error`` and ends the calls; the state goes on.
+        interval: The least number of seconds between two calls.
+        clock: The time as the events count it.
+
+    Example:
+
+    >>> seen = []
+    >>> publisher = Publisher(lambda state: seen.append(state.latest["loss"]))
+    >>> publisher.post(StepsDone(0, 1, 1, 32, {"loss": np.float32(0.5)}, 0.0))
+    >>> publisher.close().latest["loss"], seen[-1], publisher.error
+    (0.5, 0.5, None)
+    """
+
+    def __init__(self, view: View, *, interval: float = INTERVAL, clock: Callable[[], float] = time.time):
+        self.state = RunState()
+        self.error: Exception | None = None
+        self._view: View | None = view
+        self._interval = interval
+        self._clock = clock
+        self._queue: list[Event] = []
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="kerasmagic-publisher", daemon=True)
+        self._thread.start()
+
+    def post(self, event: Event) -> None:
+        """Take an event; within an epoch a newer ``StepsDone`` takes the place of one not yet shown."""
+        with self._changed:
+            if self._queue and _supersedes(event, self._queue[-1]):
+                self._queue[-1] = event
+            else:
+                self._queue.append(event)
+            self._changed.notify()
+
+    def close(self, timeout: float = 5.0) -> RunState:
+        """Show the last state once, end the thread, and return the state.
+
+        Args:
+            timeout: Seconds to wait for a device that does not answer.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+        return self.state
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._queue and not self._closing:
+                    self._changed.wait(self._patience())
+                events, self._queue = self._queue, []
+                closing = self._closing
+            self._take(events)
+            if events or closing:
+                self._show(self.state)
+            else:
+                self._show(at(self.state, self._clock()))
+            with self._changed:
+                if closing and not self._queue:
+                    return
+                self._changed.wait_for(lambda: self._closing, self._interval)
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            try:
+                self.state = reduce(self.state, read(event))
+            except Exception as error:
+                # A value may be gone (a donated buffer): the next event brings a newer one.
+                self.error = self.error or error
+
+    def _patience(self) -> float | None:
+        # Compiling is long and sends no events: there the clock alone moves the view.
+        return HEARTBEAT if self.state.status == "compiling" else None
+
+    def _show(self, state: RunState) -> None:
+        if self._view is None:
+            return
+        try:
+            self._view(state)
+        except Exception as error:
+            self.error = error
+            self._view = None
+
+
+class Budget:
+    """Lets data through at no more than ``rate`` bytes a second on the whole.
+
+    Example:
+
+    >>> now = [0.0]
+    >>> budget = Budget(1000.0, clock=lambda: now[0])
+    >>> budget.allows(), budget.spend(500), budget.allows()
+    (True, None, False)
+    >>> now[0] = 0.5
+    >>> budget.allows()
+    True
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic):
+        self._rate = rate
+        self._clock = clock
+        self._free_at = -float("inf")
+
+    def allows(self) -> bool:
+        """Whether what was spent before has been paid for by the time since."""
+        return self._clock() >= self._free_at
+
+    def spend(self, size: int) -> None:
+        """Note that ``size`` bytes were sent now."""
+        self._free_at = self._clock() + size / self._rate
+
+
+def _supersedes(new: Event, old: Event) -> bool:
+    if isinstance(new, WeightsSeen):
+        return isinstance(old, WeightsSeen)
+    return isinstance(new, StepsDone) and isinstance(old, StepsDone) and new.epoch == old.epoch
+
+
+def _scalars(logs: Mapping[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, value in logs.items():
+        if isinstance(value, Mapping):
+            found.update(_scalars(value))
+        elif (array := np.asarray(value)).size == 1:
+            found[name] = float(array.reshape(()))
+    return found
+
+
+def _scalar(value: Any) -> float:
+    return float(np.asarray(value))
+
+
+def _histogram(histogram: Histogram) -> Histogram:
+    counts = np.asarray(histogram.counts, dtype=np.float32)
+    return Histogram(counts, _scalar(histogram.low), _scalar(histogram.high))

@@ -1,0 +1,67 @@
+"""What all tests share: a quiet JAX with a compile cache, the oracle, how many examples hypothesis tries."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Before anything imports jax or keras: both read these once. The subprocesses of the tests inherit them.
+os.environ["KERAS_BACKEND"] = "jax"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# On a GPU the default precision of a product is lower than that of the numbers we compare with.
+os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+import hypothesis
+import pytest
+
+logging.getLogger("jax").setLevel(logging.ERROR)
+
+hypothesis.settings.register_profile(
+    "default",
+    max_examples=200,
+    # The first example of a test may compile a program.
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    # A run of CI finds the same bugs as the run before it; --hypothesis-profile=thorough looks for new ones.
+    derandomize="CI" in os.environ,
+)
+hypothesis.settings.register_profile(
+    "thorough", hypothesis.settings.get_profile("default"), max_examples=5_000, derandomize=False
+)
+hypothesis.settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests: then two workers end at about the same time."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def keras() -> ModuleType:
+    """Return Keras itself on the JAX backend: the oracle."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import keras as oracle
+    assert oracle.backend.backend() == "jax"
+    return oracle
+
+
+@pytest.fixture
+def strict_promotion() -> Iterator[None]:
+    """Let JAX refuse to mix dtypes silently during a test."""
+    import jax
+
+    promotion: Any = jax.numpy_dtype_promotion
+    with promotion("strict"):
+        yield

@@ -1,0 +1,325 @@
+"""Training: what fit, evaluate and predict promise, whatever the numbers are."""
+
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import kerasmagic as keras
+from kerasmagic import layers
+from kerasmagic.training import events
+from kerasmagic.training.sinks import set_default_sink
+
+
+def small_model(**compile_options):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, activation="relu"), layers.Dense(3, activation="softmax")])
+    model.compile(**{"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], **compile_options})
+    return model
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 4)).astype("float32")
+    return x, (x.sum(1) > 0).astype("int32") + (x[:, 0] > 1)
+
+
+def test_fit_learns_and_tells(data):
+    x, y = data
+    history = small_model().fit(x, y, epochs=12, batch_size=8, verbose=0, validation_data=(x, y))
+    assert list(history.history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert len(history.history["loss"]) == 12
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    assert history.epoch == list(range(12))
+
+
+def test_evaluate_and_predict(data):
+    x, y = data
+    model = small_model()
+    model.fit(x, y, verbose=0)
+    loss, accuracy = model.evaluate(x, y, verbose=0)
+    named = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert named == {"loss": pytest.approx(loss), "accuracy": pytest.approx(accuracy)}
+    predictions = model.predict(x, batch_size=7, verbose=0)
+    assert predictions.shape == (50, 3)
+    np.testing.assert_allclose(predictions, model(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_seed_fixes_everything(data):
+    x, y = data
+    results = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(8), layers.Dropout(0.5), layers.Dense(3)])
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit(x, y, epochs=2, verbose=0)
+        results.append(model.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_model_without_input_is_built_from_the_data(data):
+    x, y = data
+    model = keras.Sequential([layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+    assert model.weights[0].shape == (4, 3)
+
+
+def test_batches_may_come_from_a_generator(data):
+    x, y = data
+
+    def batches():
+        while True:
+            yield x[:10], y[:10]
+
+    history = small_model().fit(batches(), steps_per_epoch=3, epochs=2, verbose=0)
+    assert len(history.history["loss"]) == 2
+
+
+def test_a_generator_that_runs_dry_stops_with_a_warning(data):
+    x, y = data
+    with pytest.warns(UserWarning, match="ran out of data"):
+        history = small_model().fit(((x, y) for _ in range(3)), epochs=5, verbose=0)
+    assert len(history.history["loss"]) == 1
+
+
+def test_a_list_of_batches_is_gone_through_each_epoch(data):
+    x, y = data
+
+    class Batches:
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, index):
+            if index >= 5:
+                raise IndexError
+            return x[index * 10 : index * 10 + 10], y[index * 10 : index * 10 + 10]
+
+    assert len(small_model().fit(Batches(), epochs=3, verbose=0).history["loss"]) == 3
+
+
+def test_two_inputs_and_two_outputs(data):
+    x, y = data
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    h = layers.Add()([layers.Dense(5)(a), layers.Dense(5)(b)])
+    model = keras.Model({"a": a, "b": b}, [layers.Dense(3, activation="softmax", name="kind")(h), layers.Dense(1, name="size")(h)])
+    model.compile("adam", {"kind": "sparse_categorical_crossentropy", "size": "mse"}, metrics={"kind": ["accuracy"]}, loss_weights={"size": 0.5})
+    history = model.fit({"a": x, "b": x}, {"kind": y, "size": x[:, :1]}, verbose=0)
+    assert set(history.history) == {"loss", "kind_loss", "size_loss", "kind_accuracy"}
+    h = {k: v[0] for k, v in history.history.items()}
+    assert h["loss"] == pytest.approx(h["kind_loss"] + 0.5 * h["size_loss"], rel=1e-5)
+
+
+def test_sample_and_class_weights_change_the_loss(data):
+    x, y = data
+    model = small_model()
+    plain = model.evaluate(x, y, verbose=0)[0]
+    weighted = model.evaluate(x, y, sample_weight=np.linspace(0, 1, 50), verbose=0)[0]
+    assert plain != weighted
+    model.fit(x, y, class_weight={0: 1.0, 1: 5.0}, verbose=0)
+
+
+def test_validation_split_takes_the_last_samples(data):
+    x, y = data
+    history = small_model().fit(x, y, validation_split=0.2, verbose=0)
+    assert "val_loss" in history.history
+
+
+def test_callbacks_can_stop_the_run(data):
+    x, y = data
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.stop_training = True
+
+    assert len(small_model().fit(x, y, epochs=9, verbose=0, callbacks=[Stop()]).history["loss"]) == 2
+
+
+def test_a_callback_sees_the_weights_of_the_step_before(data):
+    x, y = data
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(self.model.get_weights()[0].sum())
+
+    small_model().fit(x, y, batch_size=10, verbose=0, callbacks=[Look()])
+    assert len(set(seen)) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x": None}, "No data"),
+        ({"x": np.ones((0, 4)), "y": np.ones(0)}, "empty"),
+        ({"x": np.ones((5, 4)), "y": np.ones(4)}, "cardinality"),
+        ({"x": np.ones((5, 3)), "y": np.ones(5)}, r"expected shape \(None, 4\)"),
+        ({"x": np.ones((5, 4))}, "targets"),
+        ({"x": np.ones((5, 4)), "y": np.ones(5), "batch_size": 0}, "batch_size"),
+        ({"x": np.ones((5, 4)), "y": np.ones(5), "validation_split": 0.01}, "not sufficient"),
+        ({"x": 3}, "Cannot take batches"),
+        ({"x": np.array([["a"] * 4]), "y": np.ones(1)}, "numbers|string|dtype"),
+    ],
+)
+def test_bad_data_is_explained(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small_model().fit(**{"verbose": 0, **arguments})
+
+
+def test_targets_that_do_not_fit_the_loss_say_what_would(data):
+    x, y = data
+    model = small_model(loss="categorical_crossentropy", metrics=None)
+    with pytest.raises(ValueError, match="sparse_categorical_crossentropy"):
+        model.fit(x, y, verbose=0)
+
+
+def test_fit_needs_compile():
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    with pytest.raises(ValueError, match="compile"):
+        model.fit(np.ones((1, 1)), np.ones((1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "mze"}, "Did you mean 'mse'"),
+        ({"optimizer": "adamm"}, "Did you mean 'adam"),
+        ({"metrics": ["accurracy"]}, "Unknown metric"),
+        ({"metrics": "accuracy"}, r"metrics=\['accuracy'\]"),
+    ],
+)
+def test_compile_explains_wrong_names(options, message):
+    with pytest.raises(ValueError, match=message):
+        small_model(**options)
+
+
+class Recorder:
+    """A view that only listens."""
+
+    stop_requested = False
+
+    def __init__(self):
+        self.events = []
+
+    def emit(self, event):
+        self.events.append(event)
+
+    def wants_weights(self):
+        return False
+
+
+@pytest.fixture
+def recorder():
+    sink = Recorder()
+    before = set_default_sink(lambda verbose: sink)
+    yield sink
+    set_default_sink(before.__call__ if before else None)
+
+
+def test_events_tell_the_whole_run(data, recorder):
+    x, y = data
+    small_model().fit(x, y, epochs=2, batch_size=25, validation_data=(x, y))
+    kinds = [type(e).__name__ for e in recorder.events]
+    epoch = ["StepsDone", "StepsDone", "PhaseStarted", "EpochEnded"]
+    assert kinds == [
+        *["RunStarted", "EpochStarted", "PhaseStarted", "PhaseStarted", *epoch],
+        *["EpochStarted", "PhaseStarted", *epoch, "WeightsSeen", "RunEnded"],
+    ]
+    steps = [e for e in recorder.events if isinstance(e, events.StepsDone)]
+    assert [(e.step, e.total_step, e.samples) for e in steps] == [(1, 1, 25), (2, 2, 25), (1, 3, 25), (2, 4, 25)]
+    assert recorder.events[-1].outcome == "finished"
+    (weights,) = [e for e in recorder.events if isinstance(e, events.WeightsSeen)]
+    assert {int(h.counts.sum()) for h in weights.histograms.values()} == {32, 8, 24, 3}
+
+
+def test_a_view_can_ask_to_stop(data, recorder):
+    x, y = data
+    recorder.stop_requested = True
+    small_model().fit(x, y, epochs=5, batch_size=10)
+    assert recorder.events[-1].outcome == "stopped"
+    assert sum(isinstance(e, events.StepsDone) for e in recorder.events) == 1
+
+
+def test_a_view_that_fails_does_not_stop_training(data, recorder):
+    x, y = data
+    recorder.emit = lambda event: 1 / 0
+    with pytest.warns(UserWarning, match="view of the training run failed"):
+        small_model().fit(x, y)
+
+
+def test_an_interrupt_keeps_the_last_finished_step(data, recorder):
+    x, y = data
+    model = small_model()
+    model.fit(x, y, verbose=0)
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.weights = self.model.get_weights()
+            if batch == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    callback = Interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=10, callbacks=[callback])
+    for kept, seen in zip(model.get_weights(), callback.weights, strict=True):
+        np.testing.assert_array_equal(kept, seen)
+    assert recorder.events[-1].outcome == "interrupted"
+    model.fit(x, y, verbose=0)
+
+
+def test_an_error_in_the_data_keeps_the_weights(data, recorder):
+    x, y = data
+    model = small_model()
+
+    def batches():
+        yield x, y
+        raise RuntimeError("no more disk")
+
+    with pytest.raises(RuntimeError, match="no more disk"):
+        model.fit(batches(), epochs=1)
+    assert np.isfinite(model.get_weights()[0]).all()
+    assert "no more disk" in recorder.events[-1].message
+
+
+def test_training_works_outside_the_main_thread(data):
+    x, y = data
+    results = []
+    thread = threading.Thread(target=lambda: results.append(small_model().fit(x, y, verbose=0)))
+    thread.start()
+    thread.join()
+    assert len(results[0].history["loss"]) == 1
+
+
+def test_an_overridden_train_step(data):
+    x, y = data
+
+    class Counting(keras.Sequential):
+        def train_step(self, state, batch):
+            logs, state = super().train_step(state, batch)
+            return {**logs, "twice": 2 * logs["loss"]}, state
+
+    model = Counting([keras.Input((4,)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    history = model.fit(x, y, verbose=0)
+    assert history.history["twice"][0] == pytest.approx(2 * history.history["loss"][0])
+
+
+def test_train_and_test_on_batch(data):
+    x, y = data
+    model = small_model()
+    first = model.train_on_batch(x, y, return_dict=True)
+    assert set(first) == {"loss", "accuracy"}
+    assert model.test_on_batch(x, y)[0] < 3
+    assert model.predict_on_batch(x).shape == (50, 3)
+
+
+def test_progress_in_a_plain_terminal(data, capsys):
+    x, y = data
+    small_model().fit(x, y, epochs=2, verbose=2)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("Epoch 2/2")
+    assert "loss:" in lines[1]
