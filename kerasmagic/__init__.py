@@ -1,1 +1,64 @@
-"""kerasmagic."""
+"""kerasmagic: neural networks in a notebook, written as text and shown as they learn.
+
+``%load_ext kerasmagic`` gives the cell magics ``%%layer`` and ``%%model``;
+``import kerasmagic as keras`` gives the Keras 3 API on JAX.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasmagic import activations as activations
+from kerasmagic import callbacks as callbacks
+from kerasmagic import config as config
+from kerasmagic import constraints as constraints
+from kerasmagic import dtype_policies as dtype_policies
+from kerasmagic import initializers as initializers
+from kerasmagic import layers as layers
+from kerasmagic import losses as losses
+from kerasmagic import metrics as metrics
+from kerasmagic import models as models
+from kerasmagic import optimizers as optimizers
+from kerasmagic import random as random
+from kerasmagic import regularizers as regularizers
+from kerasmagic import saving as saving
+from kerasmagic import tree as tree
+from kerasmagic import utils as utils
+from kerasmagic.constraints import Constraint as Constraint
+from kerasmagic.core.dtype_policy import DTypePolicy as DTypePolicy
+from kerasmagic.core.input_spec import InputSpec as InputSpec
+from kerasmagic.core.layer import Layer as Layer
+from kerasmagic.core.scope import StatelessScope as StatelessScope
+from kerasmagic.core.scope import name_scope as name_scope
+from kerasmagic.core.symbolic import KerasTensor as KerasTensor
+from kerasmagic.core.symbolic import Operation as Operation
+from kerasmagic.core.variable import Variable as Variable
+from kerasmagic.initializers import Initializer as Initializer
+from kerasmagic.layers import Input as Input
+from kerasmagic.losses import Loss as Loss
+from kerasmagic.metrics import Metric as Metric
+from kerasmagic.models import Model as Model
+from kerasmagic.models import Sequential as Sequential
+from kerasmagic.optimizers import Optimizer as Optimizer
+from kerasmagic.regularizers import Regularizer as Regularizer
+
+__version__ = "0.1.0"
+
+
+def version() -> str:
+    """Return the version of kerasmagic."""
+    return __version__
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Register the magics: what ``%load_ext kerasmagic`` calls."""
+    from kerasmagic import magics
+
+    magics.load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Take the magics away again: what ``%unload_ext kerasmagic`` calls."""
+    from kerasmagic import magics
+
+    magics.unload(ipython)

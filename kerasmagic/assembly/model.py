@@ -96,6 +96,7 @@ class Builder:
         self.names: collections.Counter[str] = collections.Counter()
         self.taken: set[str] = set()
         self.origin: dict[int, tuple[str, Span]] = {}
+        self.instances: dict[int, Layer] = {}
 
     def model(self, definition: r.ResolvedModel, name: str | None) -> Any:
         inputs = [self.input(line) for line in definition.inputs]
@@ -118,6 +119,7 @@ class Builder:
         x = constructed(lambda: Input(shape=tuple(shape), dtype=dtype, name=name, **options), line.span)
         assert x._keras_history is not None
         _mark(x._keras_history.operation, line.span)
+        self.origin[id(x)] = (name, line.span)
         return x
 
     # ---- statements
@@ -219,7 +221,7 @@ class Builder:
             raise DefinitionError(_no_layer(step, rank, tensors), span=step.name_span)
         target = self.target(public)
         if isinstance(target, Layer):
-            return target
+            return self.own_instance(target)
         arguments = {a.name: self.argument(a, rank) for a in step.arguments}
         arguments.setdefault(
             "name", self.name(name or to_snake_case(target.__name__), exact=name is not None)
@@ -248,7 +250,16 @@ class Builder:
             raise DefinitionError(
                 f"{{{step.source}}} is a {type(found).__name__}; a layer is needed here.", span=step.span
             )
-        return found
+        return self.own_instance(found)
+
+    def own_instance(self, layer: Layer) -> Layer:
+        """Take in a layer that exists; a name that it did not choose gives way to those of this model."""
+        if id(layer) not in self.instances:
+            self.instances[id(layer)] = layer
+            if layer.name in self.taken and "name" not in layer.__dict__["_given"][1]:
+                layer.name = self.name(to_snake_case(type(layer).__name__))
+            self.taken.add(layer.name)
+        return layer
 
     def name(self, base: str, *, exact: bool = False) -> str:
         """Return a name that is new in this model: ``dense``, then ``dense_1``."""

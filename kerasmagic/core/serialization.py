@@ -199,7 +199,8 @@ def _find(module: Any, name: Any, registered_name: Any, kind: str) -> Any:
                 return found
     family = FAMILIES.get(str(module)) or _family_of_private(str(module))
     if family is not None and isinstance(name, str) and name in family:
-        found = family.find(name)
+        # The alias of a class may be the name of a function: its own name comes first.
+        found = family.public_names().get(name) or family.find(name)
         if isinstance(found, type) == (kind == "class"):
             return found
     names = [n for f in FAMILIES.values() for n in f.public_names()]

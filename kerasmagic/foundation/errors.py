@@ -73,7 +73,11 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     "Did you mean 'relu'?"
     >>> did_you_mean("xyzzy", ["relu"])
     """
-    by_lowercase = {candidate.lower(): candidate for candidate in candidates}
+    by_lowercase: dict[str, str] = {}
+    for candidate in candidates:
+        # Of two spellings that differ in capitals, the plain one reads better.
+        if candidate.lower() not in by_lowercase or candidate.islower():
+            by_lowercase[candidate.lower()] = candidate
     near = difflib.get_close_matches(word.lower(), by_lowercase, n=1, cutoff=0.6)
     return f"Did you mean {by_lowercase[near[0]]!r}?" if near else None
 

@@ -94,8 +94,8 @@ def _checked_model(
         message = "The cell is empty: a model needs at least one step, for example 'dense 10'."
         raise DefinitionErrors([DefinitionError(message, span=definition.span)])
     body, expansion_errors = expand(definition.body, lost_words)
-    checker = _ModelCheck(vocabulary, lost_words, broken=bool(errors or expansion_errors))
-    model = checker.model(body, definition)
+    checker = _ModelCheck(definition, vocabulary, lost_words, broken=bool(errors or expansion_errors))
+    model = checker.model(body)
     found = in_order([*errors, *expansion_errors, *checker.resolver.errors])
     if found:
         raise DefinitionErrors(found)
@@ -177,6 +177,7 @@ class FlowCheck:
         if step.name in self.names.tensors and not self.resolver.vocabulary.find_layer(step.name):
             self.resolver.complain(f"{step.name!r} is a tensor and takes no arguments.", step.span)
             return []
+        self.resolver.tensors = self.names.tensors
         resolved = self.layer(step)
         if resolved is not None:
             self.need_flow(flows, step.span)
@@ -251,15 +252,24 @@ class FlowCheck:
 
 
 class _ModelCheck:
-    def __init__(self, vocabulary: Vocabulary, lost_words: frozenset[str], *, broken: bool):
-        self.resolver = Resolver(vocabulary, lost_words=lost_words)
+    def __init__(
+        self,
+        definition: d.ModelDefinition,
+        vocabulary: Vocabulary,
+        lost_words: frozenset[str],
+        *,
+        broken: bool,
+    ):
+        self.definition = definition
+        blocks = [s.name for s in definition.body if isinstance(s, d.Block)]
+        self.resolver = Resolver(vocabulary, blocks=blocks, lost_words=lost_words)
         self.flow = FlowCheck(self.resolver, Names({}))
         self.inputs: list[r.ResolvedInput] = []
         self.outputs: tuple[r.ResolvedChain, ...] = ()
         self.compile: d.Compile | None = None
         self.broken = broken
 
-    def model(self, body: Iterable[d.Statement], definition: d.ModelDefinition) -> r.ResolvedModel:
+    def model(self, body: Iterable[d.Statement]) -> r.ResolvedModel:
         resolved: list[r.ResolvedStatement] = []
         compiled: r.ResolvedCompile | None = None
         for statement in body:
@@ -275,7 +285,7 @@ class _ModelCheck:
                     resolved += [found] if found is not None else []
         if not resolved and not self.broken and not self.outputs:
             message = "This model has no step: add one, for example 'dense 10'."
-            self.resolver.complain(message, definition.body[-1].span)
+            self.resolver.complain(message, self.definition.body[-1].span)
         return r.ResolvedModel(tuple(self.inputs), tuple(resolved), self.outputs, compiled)
 
     def input(self, statement: d.Input) -> None:
@@ -293,10 +303,9 @@ class _ModelCheck:
         names.flows = len(self.inputs) == 1
         unnamed = [i for i in self.inputs if i.name is None]
         if len(self.inputs) > 1 and unnamed:
-            hint = "Write 'input NAME SHAPE'."
-            self.resolver.complain(
-                "Where there are several inputs, each needs a name.", unnamed[0].span, hint
-            )
+            message, hint = "Where there are several inputs, each needs a name.", "Write 'input NAME SHAPE'."
+            self.resolver.complain(message, unnamed[0].span, hint)
+            names.flows = True
 
     def compilation(self, statement: d.Compile) -> r.ResolvedCompile | None:
         if self.compile is not None:

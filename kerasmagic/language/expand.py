@@ -14,7 +14,7 @@ from kerasmagic.language.resolved import compute
 
 _MAX_DEPTH = 5 * MAX_NESTING
 _MAX_VALUE_SIZE = 10_000
-_STEP_COST = 3
+_MAX_PARTS = 5 * MAX_STEPS
 _WORD = re.compile(r"[^\W\d]\w*")
 
 Names = Mapping[str, d.Value]
@@ -55,15 +55,17 @@ class _Expander:
         self.blocks: dict[str, d.Block] = {}
         self.lost_words = lost_words
         self.active: list[str] = []
-        self.left = MAX_STEPS * _STEP_COST
+        self.parts_left = _MAX_PARTS
+        self.steps_left = MAX_STEPS
         self.depth = 0
         self.fresh = 0
 
     # ---- limits
 
-    def spend(self, count: int, span: Span) -> None:
-        self.left -= count
-        if self.left < 0:
+    def spend(self, parts: int, steps: int, span: Span) -> None:
+        self.parts_left -= parts
+        self.steps_left -= steps
+        if self.steps_left < 0 or self.parts_left < 0:
             message = f"Written out, this model has more than {MAX_STEPS:,} steps."
             self.errors.append(DefinitionError(message, span=span))
             raise _TooLarge
@@ -119,8 +121,12 @@ class _Expander:
 
     def loop(self, loop: d.For, names: Names) -> list[d.Statement]:
         out: list[d.Statement] = []
+        if len(loop.values) == 1 and isinstance(loop.values[0], d.Python):
+            message = "A loop needs its values written out; Python in braces is one value."
+            self.complain(message, loop.values[0].span, "Write for example 'for f in 64, 128:'.")
+            return out
         for value in loop.values:
-            self.spend(1, loop.span)
+            self.spend(1, 0, loop.span)
             bound = self.unpack(loop, self.value(value, names))
             if bound is not None:
                 self.deeper(loop.span)
@@ -153,7 +159,7 @@ class _Expander:
         return dataclasses.replace(chain, elements=tuple(elements))
 
     def element(self, element: d.Element, names: Names) -> list[d.Element]:
-        self.spend(_cost(element), element.span)
+        self.spend(1, _is_step(element), element.span)
         match element:
             case d.Step():
                 return [self.step(element, names)]
@@ -172,7 +178,8 @@ class _Expander:
         return [element]
 
     def repeat(self, chain: d.Chain, count: int, span: Span) -> list[d.Element]:
-        self.spend((count - 1) * _size(chain.elements), span)
+        parts, steps = _size(chain.elements)
+        self.spend((count - 1) * parts, (count - 1) * steps, span)
         return list(chain.elements) * count
 
     def merge(self, merge: d.Merge, names: Names) -> list[d.Element]:
@@ -220,7 +227,7 @@ class _Expander:
             case d.Python() | d.Number() if not arguments:
                 return bound
         self.complain(f"{step.name!r} holds a value here, not a step.", step.name_span)
-        return step
+        return d.Scope(step.name, (), span=step.span)
 
     def use(self, step: d.Step, block: d.Block) -> d.Element:
         scope = d.Scope(block.name, (), span=step.span)
@@ -350,14 +357,18 @@ def _assigned(body: Iterable[d.Statement]) -> set[str]:
     return found
 
 
-def _size(elements: Iterable[Any]) -> int:
-    """Return the cost of the elements of a chain and of everything inside them."""
-    return sum(_cost(element) + _size(_inside(element)) for element in elements)
+def _is_step(element: Any) -> bool:
+    return isinstance(element, d.Step | d.Python)
 
 
-def _cost(element: Any) -> int:
-    """A step costs what the limit counts; joining steps costs little, but something."""
-    return _STEP_COST if isinstance(element, d.Step | d.Python) else 1
+def _size(elements: Iterable[Any]) -> tuple[int, int]:
+    """Return how many elements a chain has with everything inside them, and how many are steps."""
+    parts = steps = 0
+    for element in elements:
+        inner_parts, inner_steps = _size(_inside(element))
+        parts += 1 + inner_parts
+        steps += _is_step(element) + inner_steps
+    return parts, steps
 
 
 def _inside(element: Any) -> Iterable[Any]:

@@ -43,12 +43,19 @@ def resolve_input(statement: d.Input, resolver: Resolver, *, pattern: bool = Fal
     words = [a.value for a in statement.arguments if isinstance(a, d.Positional)]
     _take_words(words, found, statement, resolver)
     if len(resolver.errors) > before:
-        return None
+        return _lose(statement, resolver)
     shape = read_shape(found["shape"], resolver, pattern=pattern) if "shape" in found else None
     name, dtype = _text(found.get("name"), resolver), _text(found.get("dtype"), resolver)
     if len(resolver.errors) > before:
-        return None
+        return _lose(statement, resolver)
     return ResolvedInput(name, shape, dtype, tuple(options), statement.span)
+
+
+def _lose(statement: d.Input, resolver: Resolver) -> None:
+    """Remember the names that a wrong line would have given, so that nobody misses them."""
+    values = [a.value for a in statement.arguments if isinstance(a, d.Positional | d.Keyword)]
+    inner = [item for v in values if isinstance(v, d.Tuple | d.List) for item in v.items]
+    resolver.lost_words |= {"x", *(word for v in (*values, *inner) if (word := spelled(v)) is not None)}
 
 
 def _take(found: dict[str, Any], what: str, value: d.Value, resolver: Resolver) -> None:

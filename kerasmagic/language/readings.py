@@ -17,22 +17,27 @@ class Reading:
     """One thing that a bare word can mean: ``value`` for ``parameter``.
 
     ``parameter`` is empty where the word stands for a plain value, which goes to the next free parameter.
-    ``meaning`` is how one writes it without doubt.
+    ``meaning`` says it in words, ``written`` is how one writes it without doubt.
     """
 
     parameter: str
     value: Any
     meaning: str
+    written: str
 
 
 def readings_of(word: str, words: CallWords, vocabulary: Vocabulary, local_names: Set[str]) -> list[Reading]:
     """Return everything that ``word`` can mean as an argument without a name."""
-    found = [Reading("", word, f"the value of {word}")] if word in local_names else []
-    if words.roles.get(word) == "boolean":
-        found.append(Reading(word, True, f"{word}=true"))
+    found: list[Reading] = []
+    if word in local_names:
+        found.append(
+            Reading("", word, f"the value of {word}", f"{word if words.parameter(word) else '...'}={word}")
+        )
+    if words.role(word) == "boolean":
+        found.append(Reading(word, True, f"{word}=true", f"{word}=true"))
     parameters = [name for role in _roles_of(word, vocabulary) for name in _targets(role, words)]
     parameters += [p.name for p in words.parameters if word in words.words_for(p.name)]
-    return found + [Reading(name, word, f"{name}={word}") for name in parameters]
+    return found + [Reading(name, word, f"{name}={word}", f"{name}={word}") for name in parameters]
 
 
 def call_readings(name: str, words: CallWords, vocabulary: Vocabulary) -> list[str]:

@@ -31,6 +31,9 @@ from kerasmagic.language.resolved import (
 )
 from kerasmagic.language.vocabulary import CallWords, LayerWords, Vocabulary, names_of, nearest
 
+_MODEL_LINES = dict.fromkeys(("output", "compile", "for", "block"), "a %%model")
+_LAYER_LINES = dict.fromkeys(("weight", "state"), "a %%layer")
+_LINE_STARTS = {"input": "a %%model or %%layer", **_MODEL_LINES, **_LAYER_LINES}
 _ANY_KIND = ("schedule", "initializer", "regularizer", "constraint", "optimizer", "loss", "metric")
 FAILED: Any = object()
 
@@ -40,6 +43,7 @@ class Resolver:
 
     Args:
         vocabulary: What the words mean.
+        blocks: The names of the blocks of a model, for suggestions.
         locals: Names that stand for values not known yet: the parameters and dimensions of a layer.
         lost_words: Words on lines that could not be read; an unknown one of these is no second error.
         rank: The rank to speak of where a layer's name depends on it.
@@ -49,11 +53,14 @@ class Resolver:
         self,
         vocabulary: Vocabulary,
         *,
+        blocks: Iterable[str] = (),
         locals: Iterable[str] = (),
         lost_words: frozenset[str] = frozenset(),
         rank: int | None = None,
     ):
         self.vocabulary = vocabulary
+        self.blocks = tuple(blocks)
+        self.tensors: Iterable[str] = ()
         self.locals = frozenset(locals)
         self.lost_words = lost_words
         self.rank = rank
@@ -133,7 +140,11 @@ class Resolver:
         if name in self.vocabulary.activations:
             self.complain(f"The activation {name!r} takes no arguments.", step.name_span)
             return
-        hint = nearest(name, names_of([self.vocabulary.step_names, ("input", "output", "compile", "block")]))
+        if name in _LINE_STARTS:
+            self.complain(f"{name!r} is no step; it starts a line of {_LINE_STARTS[name]}.", step.name_span)
+            return
+        known = names_of([self.vocabulary.step_names, _LINE_STARTS, self.blocks, self.tensors])
+        hint = nearest(name, known)
         self.complain(f"{name!r} is no layer, activation or name in this cell.", step.name_span, hint)
 
     def bind(
@@ -227,13 +238,14 @@ class _Binding:
         self.called = called
         self.name_span = name_span
         self.bound: dict[str, BoundArgument] = {}
+        self.complete = True
 
     def bind(self, arguments: Iterable[d.Argument]) -> tuple[BoundArgument, ...]:
         """Return the bound arguments in signature order; what does not fit is recorded as an error."""
         before = len(self.resolver.errors)
         for argument in arguments:
             self._argument(argument)
-        if len(self.resolver.errors) == before:
+        if len(self.resolver.errors) == before and self.complete:
             self._require()
         order = {p.name: i for i, p in enumerate(self.words.parameters)}
         return tuple(sorted(self.bound.values(), key=lambda a: order[a.name]))
@@ -254,7 +266,7 @@ class _Binding:
             case d.Negated(name):
                 if words.parameter(name) is None:
                     self._no_such_argument(name, argument.span)
-                elif words.roles.get(name) != "boolean":
+                elif words.role(name) != "boolean":
                     complain(
                         f"{name} of {words.name} is not true or false, so '!' cannot stand before it.",
                         argument.span,
@@ -303,6 +315,9 @@ class _Binding:
                 f"{print_value(value)} does not say which argument it is for.", value.span, hint
             )
             return
+        if isinstance(value, d.Python) and words.wraps and words.wraps not in self.bound and not self.called:
+            self.put(words.wraps, self._converted(words.wraps, value), value.span)
+            return
         slots = [
             p.name for p in words.parameters if p.positional and (self.called or self._takes_plain(p.name))
         ]
@@ -313,7 +328,7 @@ class _Binding:
             self.put(free, self._converted(free, value), value.span)
 
     def _takes_plain(self, name: str) -> bool:
-        return self.words.roles.get(name) in (None, "schedule") and not self.words.words_for(name)
+        return self.words.role(name) in (None, "schedule") and not self.words.words_for(name)
 
     def _too_many(self, value: d.Value, slots: list[str]) -> None:
         taken = (
@@ -336,7 +351,7 @@ class _Binding:
     def _bare_word(self, word: str, value: d.Value, readings: list[Reading]) -> None:
         if len(readings) > 1:
             meanings = " or ".join(r.meaning for r in readings)
-            hint = "Write " + " or ".join(f"'{r.meaning}'" for r in readings if r.parameter) + "."
+            hint = "Write " + " or ".join(f"'{r.written}'" for r in readings) + "."
             self.resolver.complain(f"{word!r} can mean {meanings} for {self.words.name}.", value.span, hint)
         elif not readings:
             self._unknown_word(word, value)
@@ -348,6 +363,7 @@ class _Binding:
     def _unknown_word(self, word: str, value: d.Value) -> None:
         words, resolver = self.words, self.resolver
         if word in resolver.lost_words:
+            self.complete = False
             return
         if words.parameter(word) is not None:
             message = f"{word!r} is an argument of {words.name} and needs a value."
@@ -380,7 +396,7 @@ class _Binding:
 
     def _converted(self, name: str, value: d.Value) -> Any:
         """Return the value that ``name`` gets, or record why it cannot have it."""
-        resolver, role = self.resolver, self.words.roles.get(name)
+        resolver, role = self.resolver, self.words.role(name)
         open_value = isinstance(value, d.Python | d.Arithmetic) or value == d.Constant(None)
         if open_value or (isinstance(value, d.Word) and value.name in resolver.locals):
             return resolver.plain(value, text=False)

@@ -118,10 +118,11 @@ def _of_unknown(token: Token, line: Line) -> DefinitionError | None:
 def _bad_number(token: Token, span: Span) -> DefinitionError:
     digits = token[: len(token) - len(token.lstrip("0123456789."))]
     word = token[len(digits) :]
-    hint = None
-    if "x" in token:
-        sizes = ", ".join(token.split("x"))
-        hint = f"A shape with words is written ({sizes})."
+    hint, sizes = None, token.lower().split("x")
+    if len(sizes) > 1 and all(size.isdigit() for size in sizes):
+        hint = f"Did you mean '{token.lower()}'?"
+    elif "x" in token:
+        hint = f"A shape with words is written ({', '.join(token.split('x'))})."
     elif word.isidentifier() and digits.isdigit():
         hint = f"Did you mean '{digits} {word}'?"
     return DefinitionError(f"{_shown(token)} is neither a number nor a name.", span=span, hint=hint)

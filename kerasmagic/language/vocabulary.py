@@ -79,6 +79,10 @@ class CallWords:
         """Return the parameter of that name."""
         return next((p for p in self.parameters if p.name == name), None)
 
+    def role(self, parameter: str) -> Role | None:
+        """Return what ``parameter`` takes, or ``None`` for plain values and where there is no such parameter."""
+        return self.roles.get(parameter) if self.parameter(parameter) is not None else None
+
     def with_role(self, role: Role) -> tuple[str, ...]:
         """Return the names of the parameters of that role, in signature order."""
         return tuple(p.name for p in self.parameters if self.roles.get(p.name) == role)
@@ -108,7 +112,7 @@ class CallWords:
 
     def words_for(self, parameter: str) -> tuple[str, ...]:
         """Return the fixed words that ``parameter`` takes, or ``()``."""
-        return self.choices.get(parameter) or (PADDINGS if self.roles.get(parameter) == "padding" else ())
+        return self.choices.get(parameter) or (PADDINGS if self.role(parameter) == "padding" else ())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,6 +22,7 @@ class _Noise(LibraryLayer):
 
     amount: ClassVar[str] = "rate"
     """The attribute that says how much noise there is."""
+    fills_in: ClassVar[frozenset[str]] = frozenset({"amount"})
 
     def __init__(self, amount: float, seed: int | None, **kwargs: Any):
         super().__init__(**kwargs)

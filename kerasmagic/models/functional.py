@@ -156,7 +156,9 @@ def _from_the_middle(inputs: Any, outputs: Any) -> tuple[Any, Any]:
     graph = Graph(inputs, outputs)
 
     def fresh(x: KerasTensor) -> KerasTensor:
-        return x if _is_input(x) else InputLayer(batch_shape=x.dims, dtype=x.dtype, name=x.name).output
+        if _is_input(x):
+            return x
+        return InputLayer(batch_shape=_input_shape(x), dtype=x.dtype, name=x.name).output
 
     new_inputs = tree.map_structure(fresh, inputs)
 
@@ -166,6 +168,12 @@ def _from_the_middle(inputs: Any, outputs: Any) -> tuple[Any, Any]:
         return copies
 
     return new_inputs, graph.run(tree.flatten(new_inputs), again)
+
+
+def _input_shape(x: KerasTensor) -> tuple[Any, ...]:
+    """Return a shape to make an input of: sizes, plain names of open dimensions, ``None`` for the rest."""
+    names = [d if isinstance(d, int) else str(d) if str(d).isidentifier() else None for d in x.dims]
+    return (None if names[0] == "batch" else names[0], *names[1:]) if names else ()
 
 
 def _node_outputs(graph: Graph, operation: Operation) -> Any:

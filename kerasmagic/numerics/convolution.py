@@ -182,23 +182,6 @@ def transposed_convolution(
     )
 
 
-def transposed_size(size: Any, window: int, stride: int, extra: int | None, padding: str) -> Any:
-    """Return the size that one axis has after a transposed convolution.
-
-    Args:
-        size: Its size before; may be an open dimension.
-        window: The reach of the window.
-        stride: The stride.
-        extra: The output padding, if given.
-        padding: ``"valid"`` or ``"same"``.
-
-    >>> transposed_size(5, 3, 2, None, "same"), transposed_size(5, 3, 2, 0, "same")
-    (10, 9)
-    """
-    before, after = _transposed_padding(window, stride, extra, padding)
-    return (size - 1) * stride + before + after - window + 2
-
-
 def _transposed_padding(window: int, stride: int, extra: int | None, padding: str) -> tuple[int, int]:
     """Return the padding of the dilated input on both sides, the first never more than all of the window."""
     if padding == "valid":

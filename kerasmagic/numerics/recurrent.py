@@ -166,7 +166,7 @@ def walk(
         states, memory, held = carry
         x, valid = at
         output, following, memory = step(x, states, memory)
-        output = _keep(valid, output, _output_at_masked(output, states, held, how))
+        output = _keep(valid, output, _output_at_masked(output, states, held, how).astype(output.dtype))
         following = jax.tree.map(lambda old, new: _keep(valid, new.astype(old.dtype), old), states, following)
         return (following, memory, output if holds_output else None), output if how.return_sequences else None
 

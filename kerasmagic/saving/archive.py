@@ -14,6 +14,7 @@ from typing import Any
 
 from kerasmagic.core.serialization import deserialize_keras_object, serialize_keras_object
 from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.foundation.registry import custom_object_scope
 from kerasmagic.saving import weights
 from kerasmagic.saving.atomic import replacing
 
@@ -106,10 +107,11 @@ def _read(archive: zipfile.ZipFile, custom_objects: Mapping[str, Any] | None, co
 
 def _compile(model: Any, config: Any, custom_objects: Mapping[str, Any] | None) -> None:
     try:
-        model.compile_from_config(deserialize_keras_object(config, custom_objects))
+        with custom_object_scope(custom_objects or {}):
+            model.compile_from_config(config)
     except Exception as error:
         warnings.warn(
-            f"The model was loaded without its compile settings, which could not be made again: {error}. "
+            f"The model was loaded without its compile settings, which could not be made again: {error} "
             "Call `compile` before you train it.",
             stacklevel=4,
         )

@@ -17,6 +17,8 @@ from kerasmagic.widgets.curve import Curve
 from kerasmagic.widgets.reducer import RUNNING, Best, RunState, lower_is_better, main_metric
 
 MAX_CHARTS = 6
+# Differences below this are nothing: a tick's label could not show them.
+TINY = 1e-30
 
 Tick = tuple[float, str]
 Kind = Literal["step", "epoch", "validation"]
@@ -100,12 +102,13 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> tuple[float, ...]:
     >>> nice_ticks(2.0, 2.0)
     (1.9, 1.95, 2.0, 2.05, 2.1)
     """
-    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-12):
-        margin = abs(low) * 0.05 or 0.5
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), TINY):
+        margin = abs(low) * 0.05 if abs(low) > TINY else 0.5
         low, high = low - margin, high + margin
     step = _nice_step((high - low) / wanted)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return tuple(round(index * step, 12) for index in range(first, last + 1))
+    decimals = max(0, 2 - math.floor(math.log10(step)))
+    return tuple(round(index * step, decimals) + 0.0 for index in range(first, last + 1))
 
 
 def _chart(state: RunState, name: str, x: Axis) -> Chart:

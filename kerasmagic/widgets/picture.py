@@ -1,150 +1,168 @@
 """A run drawn by matplotlib, for places that show no HTML; imported only when a picture is due.
 
-Uses ``Figure`` and Agg directly: ``pyplot`` in a busy cell loses its figures to clicks.
+Lines and texts are placed by pixel on a bare ``Figure``: axes would cost many times as much, and
+``pyplot`` in a busy cell loses its figures to clicks.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+from matplotlib.transforms import Affine2D
 
 from kerasmagic.training.events import Histogram
 from kerasmagic.widgets import units
-from kerasmagic.widgets.chart import Chart, charts
-from kerasmagic.widgets.readout import readout, short_name
+from kerasmagic.widgets.chart import Chart, Series, charts
+from kerasmagic.widgets.readout import Readout, readout, short_name
 from kerasmagic.widgets.reducer import RunState, bins
 
-INK, SOFT, LINE, ACCENT = "#212121", "#666666", "#dddddd", "#1976d2"
-DPI = 110
-CHART_COLUMNS, HISTOGRAM_COLUMNS = 2, 8
+INK, SOFT, LINE, ACCENT, ERROR = "#212121", "#666666", "#e0e0e0", "#1976d2", "#d32f2f"
+WIDTH, EDGE, HEAD = 880.0, 14.0, 62.0
+CHART_COLUMNS, CHART_HEIGHT = 2, 186.0
+HISTOGRAM_COLUMNS, HISTOGRAM_HEIGHT = 7, 74.0
+GAP = 22.0
+SCALE = 1.25
+# Points in a pixel: sizes of type and line are in points.
+POINT = 0.72
 
 _LOOKS: dict[str, dict[str, Any]] = {
-    "step": {"color": ACCENT, "linewidth": 0.8, "alpha": 0.5},
-    "epoch": {"color": ACCENT, "linewidth": 1.6, "label": "training"},
-    "validation": {"color": INK, "linewidth": 1.2, "linestyle": (0, (4, 2.4)), "label": "validation"},
+    "step": {"color": ACCENT, "linewidth": 1.0, "alpha": 0.5},
+    "epoch": {"color": ACCENT, "linewidth": 2.0},
+    "validation": {"color": INK, "linewidth": 1.5, "dashes": (3.3, 2.0), "dash_capstyle": "butt"},
 }
 
 
 def draw(state: RunState, max_histograms: int) -> bytes:
     """Return the PNG of ``state``: a title, a chart for each metric, and histograms."""
-    shown = charts(state)
+    shown, described = charts(state), readout(state)
     histograms = list(state.histograms.items())[:max_histograms]
     chart_rows = -(-len(shown) // CHART_COLUMNS)
     histogram_rows = -(-len(histograms) // HISTOGRAM_COLUMNS)
-    heights = [2.0] * chart_rows + [0.85] * histogram_rows
-    figure = Figure(figsize=(8.0, 0.7 + 0.15 + sum(heights)), dpi=DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
-    _title(figure, state)
-    if heights:
-        bottom, top = 0.3 / figure.get_figheight(), 1.0 - 0.85 / figure.get_figheight()
-        columns = CHART_COLUMNS * HISTOGRAM_COLUMNS
-        grid = GridSpec(
-            len(heights),
-            columns,
-            figure,
-            0.07,
-            bottom,
-            0.985,
-            top,
-            height_ratios=heights,
-            wspace=2.5,
-            hspace=0.55,
-        )
-        _chart_grid(figure, grid, shown)
-        _histogram_grid(figure, grid, chart_rows, histograms)
-    stream = io.BytesIO()
-    # No software version or date in the file: equal runs give equal bytes.
-    canvas.print_png(stream, metadata={"Software": None})
-    return stream.getvalue()
-
-
-def _title(figure: Figure, state: RunState) -> None:
-    shown = readout(state)
-    top = 1.0 - 0.27 / figure.get_figheight()
-    below = 1.0 - 0.47 / figure.get_figheight()
-    main = shown.main[0]
-    color = "#d32f2f" if shown.state == "failed" else SOFT
-    plain: dict[str, Any] = {"parse_math": False}
-    figure.text(0.015, top, shown.title[:60], fontsize=10, fontweight="bold", color=INK, **plain)
-    figure.text(0.015, below, f"{shown.status} · {shown.about}"[:100], fontsize=8, color=color, **plain)
-    figure.text(0.985, top, f"{main.label} {main.value}", fontsize=11, color=INK, ha="right", **plain)
-    figure.text(0.985, below, main.note, fontsize=8, color=SOFT, ha="right", **plain)
-
-
-def _chart_grid(figure: Figure, grid: GridSpec, shown: Iterable[Chart]) -> None:
-    columns = HISTOGRAM_COLUMNS
+    page = Page(HEAD + chart_rows * CHART_HEIGHT + histogram_rows * HISTOGRAM_HEIGHT)
+    _draw_head(page, described)
+    width = (WIDTH - 2 * EDGE - (CHART_COLUMNS - 1) * GAP) / CHART_COLUMNS
     for number, chart in enumerate(shown):
         row, column = divmod(number, CHART_COLUMNS)
-        _chart(figure.add_subplot(grid[row, column * columns : (column + 1) * columns]), chart)
-
-
-def _chart(axes: Any, chart: Chart) -> None:
-    for series in chart.series:
-        look = dict(_LOOKS[series.kind])
-        if len(series.x) == 1 and series.kind != "step":
-            look["marker"] = "."
-        axes.plot(series.x, series.y, **look)
-    if chart.best is not None:
-        axes.plot(*chart.best, marker="o", markersize=5, markerfacecolor="none", color=INK, linestyle="none")
-    axes.set_xlim(chart.x.low, chart.x.high)
-    axes.set_ylim(chart.y.low, chart.y.high)
-    axes.set_xticks([value for value, _ in chart.x.ticks], [label for _, label in chart.x.ticks])
-    axes.set_yticks([value for value, _ in chart.y.ticks], [label for _, label in chart.y.ticks])
-    axes.set_title(chart.label, fontsize=8, loc="left", color=INK, parse_math=False)
-    axes.set_xlabel(chart.x.label, fontsize=7, color=SOFT, loc="left", labelpad=1)
-    axes.tick_params(labelsize=7, labelcolor=SOFT, length=0)
-    axes.grid(axis="y", color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    _bare(axes)
-    if any(series.kind != "step" for series in chart.series):
-        axes.legend(
-            fontsize=7,
-            frameon=False,
-            ncols=2,
-            loc="lower right",
-            bbox_to_anchor=(1.0, 0.97),
-            borderaxespad=0.2,
-        )
-
-
-def _histogram_grid(
-    figure: Figure, grid: GridSpec, first_row: int, histograms: Iterable[tuple[str, Histogram]]
-) -> None:
-    width = CHART_COLUMNS
+        _draw_chart(page, chart, EDGE + column * (width + GAP), HEAD + row * CHART_HEIGHT, width, described)
+    top = HEAD + chart_rows * CHART_HEIGHT
+    width = (WIDTH - 2 * EDGE - (HISTOGRAM_COLUMNS - 1) * 14) / HISTOGRAM_COLUMNS
     for number, (name, histogram) in enumerate(histograms):
         row, column = divmod(number, HISTOGRAM_COLUMNS)
-        _histogram(
-            figure.add_subplot(grid[first_row + row, column * width : (column + 1) * width]), name, histogram
+        _draw_histogram(
+            page, name, histogram, EDGE + column * (width + 14), top + row * HISTOGRAM_HEIGHT, width
+        )
+    return page.png()
+
+
+class Page:
+    """A white sheet of ``WIDTH`` by ``height`` pixels whose origin is at the top left.
+
+    Args:
+        height: Pixels.
+    """
+
+    def __init__(self, height: float):
+        self._figure = Figure(figsize=(WIDTH / 100, height / 100), dpi=100 * SCALE, facecolor="white")
+        self._canvas = FigureCanvasAgg(self._figure)
+        flip = Affine2D().scale(1 / WIDTH, -1 / height).translate(0.0, 1.0)
+        self._place = flip + self._figure.transFigure
+
+    def line(self, x: Any, y: Any, *, linewidth: float = 1.0, **look: Any) -> None:
+        """Draw a line through points of shape ``(n,)``; one that is not finite breaks it."""
+        self._figure.add_artist(Line2D(x, y, transform=self._place, linewidth=linewidth * POINT, **look))
+
+    def area(self, points: np.ndarray, color: str) -> None:
+        """Fill a polygon of corners ``(n, 2)``."""
+        shape = Polygon(points, transform=self._place, facecolor=color, edgecolor="none", antialiased=False)
+        self._figure.add_artist(shape)
+
+    def text(self, x: float, y: float, text: str, size: float = 12.0, color: str = INK, **look: Any) -> None:
+        """Write ``text`` with its baseline at ``y``; nothing in it is markup."""
+        self._figure.text(
+            x, y, text, transform=self._place, fontsize=size * POINT, color=color, parse_math=False, **look
         )
 
+    def png(self) -> bytes:
+        """Return the sheet; no version or date is in it, so equal sheets are equal bytes."""
+        stream = io.BytesIO()
+        self._canvas.print_png(stream, metadata={"Software": None})
+        return stream.getvalue()
 
-def _histogram(axes: Any, name: str, histogram: Histogram) -> None:
+
+def _draw_head(page: Page, shown: Readout) -> None:
+    main = shown.main[0]
+    status = ERROR if shown.state == "failed" else SOFT
+    page.text(EDGE, 24, _cut(shown.title, 60), 14, weight="bold")
+    page.text(EDGE, 43, _cut(f"{shown.status} · {shown.about}", 90), 12, status)
+    page.text(WIDTH - EDGE, 24, f"{main.label}  {main.value}", 15, ha="right")
+    page.text(WIDTH - EDGE, 43, main.note, 12, SOFT, ha="right")
+
+
+def _draw_chart(page: Page, chart: Chart, left: float, top: float, width: float, shown: Readout) -> None:
+    values = next(row for row in shown.rows if row.name == chart.name)
+    page.text(left, top + 14, _cut(chart.label, 20), 12)
+    if shown.has_validation:
+        _draw_legend(page, "validation", values.validation, left + width, top + 14)
+    _draw_legend(page, "epoch", values.train, left + width - (142 if shown.has_validation else 0), top + 14)
+    low, high = top + CHART_HEIGHT - 40, top + 26
+    start, stop = left + 44, left + width
+    across = (stop - start) / ((chart.x.high - chart.x.low) or 1.0)
+    down = (low - high) / ((chart.y.high - chart.y.low) or 1.0)
+    for value, label in chart.y.ticks:
+        y = low - (value - chart.y.low) * down
+        page.line([start, stop], [y, y], color=LINE)
+        page.text(start - 6, y, label, 10, SOFT, ha="right", va="center_baseline")
+    page.text(left, low + 16, chart.x.label, 10, SOFT)
+    for value, label in chart.x.ticks:
+        page.text(start + (value - chart.x.low) * across, low + 16, label, 10, SOFT, ha="center")
+
+    def place(x: Any, y: Any) -> tuple[Any, Any]:
+        return start + (np.asarray(x) - chart.x.low) * across, low - (np.asarray(y) - chart.y.low) * down
+
+    for series in chart.series:
+        _draw_series(page, series, *place(series.x, series.y))
+    if chart.best is not None:
+        ring = {"marker": "o", "markersize": 5, "markerfacecolor": "none", "linestyle": "none"}
+        x, y = place(*chart.best)
+        page.line([x], [y], color=INK, **ring)
+
+
+def _draw_legend(page: Page, kind: str, value: str, right: float, baseline: float) -> None:
+    page.line([right - 126, right - 110], [baseline - 4, baseline - 4], **_LOOKS[kind])
+    page.text(right - 104, baseline, "training" if kind == "epoch" else kind, 11, SOFT)
+    page.text(right, baseline, value, 11, ha="right")
+
+
+def _draw_series(page: Page, series: Series, x: np.ndarray, y: np.ndarray) -> None:
+    dot = {"marker": ".", "markersize": 5} if len(x) == 1 and series.kind != "step" else {}
+    page.line(x, y, solid_joinstyle="round", **_LOOKS[series.kind], **dot)
+
+
+def _draw_histogram(
+    page: Page, name: str, histogram: Histogram, left: float, top: float, width: float
+) -> None:
     counts = bins(histogram)
-    edges = range(len(counts) + 1)
-    axes.stairs(counts, edges, fill=True, color=ACCENT)
-    axes.set_xlim(0, max(len(counts), 1))
-    axes.set_yticks([])
-    labels = [units.short_number(histogram.low), units.short_number(histogram.high)]
-    axes.set_xticks([0, max(len(counts), 1)], labels)
-    for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-        label.set_horizontalalignment(side)
-    axes.tick_params(labelsize=6, labelcolor=SOFT, length=0, pad=1)
-    axes.set_title(_fit(*short_name(name)), fontsize=6, loc="left", color=INK, pad=2, parse_math=False)
-    _bare(axes)
-    axes.spines["bottom"].set_visible(True)
-    axes.spines["bottom"].set_color(LINE)
+    base, height = top + 48, 34.0
+    edges = np.repeat(np.linspace(left, left + width, len(counts) + 1), 2)
+    levels = np.concatenate([[0.0], np.repeat(counts / (counts.max(initial=0.0) or 1.0), 2), [0.0]])
+    if len(counts):
+        page.area(np.stack([edges, base - height * levels], axis=1), ACCENT)
+    page.line([left, left + width], [base, base], color=LINE)
+    page.text(left, top + 10, _fit(*short_name(name)), 9)
+    page.text(left, base + 11, units.short_number(histogram.low), 9, SOFT)
+    page.text(left + width, base + 11, units.short_number(histogram.high), 9, SOFT, ha="right")
 
 
-def _fit(owner: str, name: str, letters: int = 19) -> str:
-    room = max(letters - len(name), 1)
-    return (owner if len(owner) <= room else f"{owner[: room - 1]}…") + name
+def _fit(owner: str, name: str, letters: int = 21) -> str:
+    name = _cut(name, letters)
+    return _cut(owner, max(letters - len(name), 1)) + name if owner else name
 
 
-def _bare(axes: Any) -> None:
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+def _cut(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"

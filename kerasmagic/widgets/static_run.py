@@ -156,7 +156,8 @@ def _svg_axes(chart: Chart) -> str:
     for value, label in chart.y.ticks or ((chart.y.low, ""),):
         y = round(_place_y(value, chart.y)) + 0.5
         parts.append(
-            f'<line x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:g}" y2="{y:g}" stroke="var(--km-line)" stroke-opacity="0.65"/>'
+            f'<line x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:g}" y2="{y:g}" '
+            'stroke="var(--km-line)" stroke-opacity="0.65"/>'
             f'<text x="{LEFT - 6:g}" y="{y + 4:g}" text-anchor="end">{escape(label)}</text>'
         )
     parts.append(f'<text x="0" y="{HEIGHT - 5:g}">{escape(chart.x.label)}</text>')

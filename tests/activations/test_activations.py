@@ -42,7 +42,7 @@ CASES = [
     ("softmax", {"axis": (0, 1)}),
     ("softmax", {"axis": None}),
     ("log_softmax", {"axis": 0}),
-    ("log_softmax", {"axis": [0, 1]}),
+    ("log_softmax", {"axis": (0, 1)}),
     ("log_softmax", {"axis": None}),
 ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.browser.lab import THEMES, opened, running_browser, running_lab
 
 NOTEBOOK = "01_quickstart.ipynb"
-MARGIN = 12
+MARGIN = 4
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
                 "x": top["x"],
                 "y": max(0, top["y"] - MARGIN),
                 "width": top["width"],
-                "height": bottom["y"] + bottom["height"] - top["y"] + 2 * MARGIN,
+                "height": bottom["y"] + bottom["height"] - top["y"] + MARGIN,
             },
         )
         print(options.picture)

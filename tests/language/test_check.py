@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -65,7 +66,11 @@ STEPS: list[tuple[str, str | None, dict[str, Any]]] = [
     ("dense 10 activation={act}", "Dense", {"units": 10, "activation": "{act}"}),
     ("dense (2 * 5)", "Dense", {"units": 10}),
     ("dense (64 / 2 + 1)", "Dense", {"units": 33}),
-    ("Conv2D 16 3x3 /2 same", "Conv2D", {"filters": 16, "kernel_size": (3, 3), "strides": 2, "padding": "same"}),
+    (
+        "Conv2D 16 3x3 /2 same",
+        "Conv2D",
+        {"filters": 16, "kernel_size": (3, 3), "strides": 2, "padding": "same"},
+    ),
     ("Conv2D 16 3 /2x1", "Conv2D", {"filters": 16, "kernel_size": 3, "strides": (2, 1)}),
     (
         "Conv2D 16 3 1 2",
@@ -126,8 +131,6 @@ def test_a_word_that_only_one_rank_knows_rules_out_the_others():
 
 
 def test_a_layer_of_the_notebook_wins():
-    import dataclasses
-
     own = dataclasses.replace(VOCABULARY.layers["Flatten"], name="relu")
     words = dataclasses.replace(VOCABULARY, layers={**VOCABULARY.layers, "relu": own})
     (step,) = read_model("relu", words).steps or ()
@@ -202,7 +205,7 @@ COMPILES: list[tuple[str, tuple[Any, ...]]] = [
         ("adam", ("loss", "sparse_categorical_crossentropy", {"from_logits": True}), []),
     ),
     ("compile {opt}, {loss_fn}, {my_metric}", ("{opt}", "{loss_fn}", ["{my_metric}"])),
-    ("compile optimizer=adam loss=[mse, mae_loss_missing]".replace(", mae_loss_missing", ""), ("adam", ["mse"], [])),
+    ("compile optimizer=adam loss=[mse]", ("adam", ["mse"], [])),
 ]
 
 
@@ -282,7 +285,12 @@ def test_a_straight_model_has_steps_and_a_graph_has_none():
         ("Activation", {"activation": "relu"}),
         "{layer}",
     ]
-    for graph in ("x = dense 3", "input a 1\ninput b 1\na -> dense 3", "dense 3\n+ relu", "dense 3\noutput relu"):
+    for graph in (
+        "x = dense 3",
+        "input a 1\ninput b 1\na -> dense 3",
+        "dense 3\n+ relu",
+        "dense 3\noutput relu",
+    ):
         assert read_model(graph, VOCABULARY).steps is None
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kerasmagic.foundation.errors import DefinitionErrors, Span
-from kerasmagic.language import parse_model, print_model, read_model
 from kerasmagic.language import definition as d
+from kerasmagic.language import parse_model, print_model, read_model
+from kerasmagic.language import resolved as r
 from kerasmagic.language.expand import expand
 from kerasmagic.language.limits import MAX_STEPS
 from tests.language.test_check import bound, flow
@@ -46,21 +47,26 @@ def test_written_out(text, expected):
 
 def scopes(text: str) -> list[list[object]]:
     model = read_model(text, VOCABULARY)
-    return [flow(s if not isinstance(s, d.Assignment) else s.chain) for s in model.body]  # type: ignore[arg-type]
+    return [flow(s if isinstance(s, r.ResolvedChain) else s.chain) for s in model.body]
+
+
+def inside(text: str) -> list[list[r.ResolvedStep]]:
+    """Return the steps of the first line of every block that is used."""
+    scopes = [
+        e for s in read_model(text, VOCABULARY).body if isinstance(s, r.ResolvedChain) for e in s.elements
+    ]
+    firsts = [scope.body[0] for scope in scopes if isinstance(scope, r.ResolvedScope)]
+    lines = [line for line in firsts if isinstance(line, r.ResolvedChain)]
+    return [[e for e in line.elements if isinstance(e, r.ResolvedStep)] for line in lines]
 
 
 def test_a_block_is_a_scope_with_its_arguments():
-    text = "block r(f, k=3, act=relu):\n  dense f -> lstm k act\n  + in\nr 8\nr 4 k=5 act=tanh\nr(2, 1)"
-    first, second, third = (s for s in read_model(text, VOCABULARY).body)
-    found = []
-    for statement in (first, second, third):
-        (scope,) = statement.elements  # type: ignore[union-attr]
-        dense, lstm = scope.body[0].elements  # type: ignore[union-attr]
-        found.append({**bound(dense.arguments), "k": bound(lstm.arguments)})  # type: ignore[union-attr]
+    text = "block b(f, k=3, act=relu):\n  dense f -> lstm k act\n  + in\nb 8\nb 4 k=5 act=tanh\nb(2, 1)"
+    found = [[bound(step.arguments) for step in steps] for steps in inside(text)]
     assert found == [
-        {"units": 8, "k": {"units": 3, "activation": "relu"}},
-        {"units": 4, "k": {"units": 5, "activation": "tanh"}},
-        {"units": 2, "k": {"units": 1, "activation": "relu"}},
+        [{"units": 8}, {"units": 3, "activation": "relu"}],
+        [{"units": 4}, {"units": 5, "activation": "tanh"}],
+        [{"units": 2}, {"units": 1, "activation": "relu"}],
     ]
 
 
@@ -80,10 +86,8 @@ def test_a_tensor_of_the_block_does_not_hide_the_one_handed_in():
 
 
 def test_python_in_a_block_knows_the_parameters():
-    text = "block wide(f, g):\n  dense {f * 2 + len(gs)}\nwide 8 9"
-    (scope,) = read_model(text, VOCABULARY).body[0].elements  # type: ignore[union-attr]
-    (dense,) = scope.body[0].elements  # type: ignore[union-attr]
-    value = dense.arguments[0].value  # type: ignore[union-attr]
+    [[dense]] = inside("block wide(f, g):\n  dense {f * 2 + len(gs)}\nwide 8 9")
+    value = dense.arguments[0].value
     assert (value.source, value.bindings) == ("f * 2 + len(gs)", (("f", 8),))
 
 
@@ -100,7 +104,9 @@ TOO_MUCH = {
     "repeat of repeats": "(dense 1)" + " * 2" * 60,
     "loops": "".join(f"{' ' * i}for v{i} in 1, 2, 3, 4:\n" for i in range(15)) + " " * 15 + "dense v0",
     "loops of nothing": "".join(f"{' ' * i}for v{i} in 1, 2, 3:\n" for i in range(15)) + " " * 15 + "input 3",
-    "blocks": "block b0: dense 1\n" + "".join(f"block b{i}: b{i - 1} -> b{i - 1}\n" for i in range(1, 19)) + "b18",
+    "blocks": "block b0: dense 1\n"
+    + "".join(f"block b{i}: b{i - 1} -> b{i - 1}\n" for i in range(1, 19))
+    + "b18",
     "blocks of no step": "block b0: + in\n"
     + "".join(f"block b{i}: b{i - 1} -> b{i - 1}\n" for i in range(1, 19))
     + "b18",
@@ -109,7 +115,9 @@ TOO_MUCH = {
     "deep brackets in deep blocks": f"block b0: {'(' * 18}relu{')' * 18}\n"
     + "".join(f"block b{i}: {'(' * 18}b{i - 1}{')' * 18}\n" for i in range(1, 19))
     + "b18",
-    "values": "block b0(x): dense x\n" + "".join(f"block b{i}(x): b{i - 1} [x, x]\n" for i in range(1, 19)) + "b18 3",
+    "values": "block b0(x): dense x\n"
+    + "".join(f"block b{i}(x): b{i - 1} [x, x]\n" for i in range(1, 19))
+    + "b18 3",
     "python values": "block b0(x, y): dense x\n"
     + "".join(f"block b{i}(x, y): b{i - 1} {{x+y}} {{y-x}}\n" for i in range(1, 19))
     + "b18 {p} {q}",

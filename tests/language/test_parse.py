@@ -208,7 +208,7 @@ SPELLINGS = [
     "   a\n   b 1",
     "\ufeffa\nb 1",
     "a\nb\u00a01",
-    "a\n   \t \nb 1  # -> ( { \"",
+    'a\n   \t \nb 1  # -> ( { "',
 ]
 
 
@@ -243,7 +243,10 @@ LAYER_LINES = [
     ("x -> dense 3", chain(step("x"), step("dense", number(3)))),
     ("dense 3 relu", chain(step("dense", number(3), word("relu")))),
     ("input (..., n)", d.Input((value(d.Tuple((d.Rest(), d.Word("n")))),))),
-    ("weight k (n, 3) zeros frozen", d.Weight("k", d.Tuple((d.Word("n"), d.Number(3))), (word("zeros"), word("frozen")))),
+    (
+        "weight k (n, 3) zeros frozen",
+        d.Weight("k", d.Tuple((d.Word("n"), d.Number(3))), (word("zeros"), word("frozen"))),
+    ),
     ("weight k 3x3", d.Weight("k", d.Dims((3, 3)))),
     ("state total () zeros", d.State("total", d.Tuple(()), (word("zeros"),))),
     ("weight = x + 1", d.Binding(("weight",), d.Expression("x + 1"))),
@@ -295,7 +298,7 @@ def test_parsing_runs_nothing():
 
 
 def test_the_line_that_is_wrong_hides_no_other():
-    text = "conv (\nblock b(:\n    dense )\n    dense 3\nx -> ->\ndense 4"
+    text = "conv (\nblock 3:\n    dense ]\n    dense 3\nx -> ->\ndense 4"
     with pytest.raises(DefinitionErrors) as caught:
         parse_model(text, first_line=2)
     assert [error.span.line for error in caught.value.errors if error.span] == [2, 3, 4, 6]

@@ -27,6 +27,7 @@ class Library:
     deserialize: Callable[[Any], Any]
     set_mask: Callable[[Any, Any], None]
     get_mask: Callable[[Any], Any]
+    call: Callable[..., Any]
     jit: bool
 
 
@@ -37,8 +38,17 @@ def ours() -> Library:
     from kerasmagic.core.serialization import deserialize_keras_object
     from kerasmagic.core.symbolic import KerasTensor
 
+    def call(layer: Any, trainable: list[Any], state: list[Any], *args: Any, **kwargs: Any) -> Any:
+        return layer.stateless_call(trainable, state, *args, return_losses=True, **kwargs)
+
     return Library(
-        kerasmagic.layers, KerasTensor, deserialize_keras_object, set_keras_mask, get_keras_mask, True
+        layers=kerasmagic.layers,
+        symbolic=KerasTensor,
+        deserialize=deserialize_keras_object,
+        set_mask=set_keras_mask,
+        get_mask=get_keras_mask,
+        call=call,
+        jit=True,
     )
 
 
@@ -47,13 +57,23 @@ def oracle() -> Library:
     with quiet():
         import keras
         from keras.src import backend
+
+    def call(layer: Any, trainable: list[Any], state: list[Any], *args: Any, **kwargs: Any) -> Any:
+        # `stateless_call` of a single layer goes past `__call__`: no masks, no activity losses, no autocast.
+        mapping = [*zip(layer.trainable_variables, trainable), *zip(layer.non_trainable_variables, state)]
+        with keras.StatelessScope(mapping, collect_losses=True) as scope:
+            outputs = layer(*args, **kwargs)
+            losses = layer.losses
+        return outputs, [scope.get_current_value(v) for v in layer.non_trainable_variables], losses
+
     return Library(
-        keras.layers,
-        keras.KerasTensor,
-        keras.saving.deserialize_keras_object,
-        backend.set_keras_mask,
-        backend.get_keras_mask,
-        False,
+        layers=keras.layers,
+        symbolic=keras.KerasTensor,
+        deserialize=keras.saving.deserialize_keras_object,
+        set_mask=backend.set_keras_mask,
+        get_mask=backend.get_keras_mask,
+        call=call,
+        jit=False,
     )
 
 
@@ -214,8 +234,8 @@ class Row:
                 self.library.set_mask(leaf, jnp.asarray(mask))
         args, kwargs = self.sample.structure(leaves)
         with quiet():
-            outputs, updated, losses = self.layer.stateless_call(
-                trainable, state, *args, return_losses=True, **kwargs, **self.case.call
+            outputs, updated, losses = self.library.call(
+                self.layer, trainable, state, *args, **kwargs, **self.case.call
             )
         outputs = flat(outputs)
         return outputs, [self.library.get_mask(x) for x in outputs], updated, losses

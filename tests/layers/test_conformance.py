@@ -55,9 +55,18 @@ def close(ours: list[Any], theirs: list[Any], tolerance: float, what: str) -> No
         )
 
 
+def rounded(config: Any) -> Any:
+    """Return a config with its floats as float32: Keras keeps some numbers, those of regularizers, as tensors."""
+    if isinstance(config, dict):
+        return {key: rounded(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [rounded(value) for value in config]
+    return float(np.float32(config)) if isinstance(config, float) else config
+
+
 def test_config(row: Pair) -> None:
     config = plain(row.ours.config)
-    assert config == plain(row.keras.config)
+    assert rounded(config) == rounded(plain(row.keras.config))
     layer = row.ours.make()
     with quiet():
         again = type(layer).from_config(plain(layer.get_config()))

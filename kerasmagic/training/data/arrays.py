@@ -28,13 +28,14 @@ def as_array(x: Any) -> Any:
         return x
     to_numpy = getattr(x, "to_numpy", None)
     array = to_numpy() if to_numpy is not None else np.asarray(x)
-    if array.dtype == object:
+    if array.dtype.kind in "USO":
         try:
             array = array.astype(floatx())
         except (TypeError, ValueError):
             raise InvalidArgument(
-                f"The data holds objects that are not numbers (dtype object, shape {array.shape}, first: "
-                f"{array.reshape(-1)[:1]!r}). Rows of different lengths must be padded to one length."
+                f"The data holds objects that are not numbers (dtype {array.dtype}, shape {array.shape}, first: "
+                f"{array.reshape(-1)[:1]!r}). Text must be turned into numbers, and rows of different lengths be "
+                "padded to one length."
             ) from None
     if np.issubdtype(array.dtype, np.floating) and array.dtype != floatx():
         array = array.astype(floatx())

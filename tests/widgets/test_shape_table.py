@@ -1,0 +1,140 @@
+"""The shape table: its text to the letter, its HTML as a table, its totals."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from kerasmagic.widgets.shape_table import ShapeTable, Totals, bits, shape_text
+from kerasmagic.widgets.shape_table_widget import ShapeTableWidget, open_dimensions
+from tests.widgets.markup import Tags
+from tests.widgets.runs import HOSTILE
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    kind: str
+    output_shape: Any
+    parameters: int = 0
+    line: int | None = None
+    depth: int = 0
+    dtype: str = "float32"
+    trainable: bool = True
+    status: str | None = None
+
+
+ROWS = (
+    Row("input", "Input", ("batch", 8, 8, 1), line=1),
+    Row("conv", "Conv2D", ("batch", 6, 6, 32), 320, line=2, status="kept"),
+    Row("block", "Sequential", ("batch", 64), 73_792, line=3, status="new"),
+    Row("flatten", "Flatten", ("batch", 1152), depth=1),
+    Row("dense", "Dense", ("batch", 64), 73_792, depth=1),
+    Row("frozen", "Dense", ("batch", 10), 650, line=4, trainable=False, dtype="bfloat16"),
+)
+
+TEXT = """\
+digits
+line  layer      kind        output shape       type      parameters  weights
+   1  input      Input       (batch, 8, 8, 1)   float32            0
+   2  conv       Conv2D      (batch, 6, 6, 32)  float32          320  kept
+   3  block      Sequential  (batch, 64)        float32       73,792  new
+        flatten  Flatten     (batch, 1152)      float32            0
+        dense    Dense       (batch, 64)        float32       73,792
+   4  frozen     Dense       (batch, 10)        bfloat16         650
+
+trainable      74,112
+non-trainable     650
+memory         290.8 KiB"""
+
+
+def test_text_to_the_letter():
+    assert ShapeTable(ROWS, "digits").text() == TEXT
+
+
+def test_a_block_is_counted_once():
+    assert ShapeTable(ROWS).counted() == Totals(74_112, 650, (74_112 * 32 + 650 * 16) // 8)
+
+
+def test_given_totals_win():
+    text = ShapeTable(ROWS, totals=Totals(1, 2, 3)).text()
+    assert text.endswith("trainable      1\nnon-trainable  2\nmemory         3 B")
+
+
+def test_columns_that_say_nothing_are_left_out():
+    table = ShapeTable([Row("a", "Dense", ("batch", 2))])
+    assert table.text().splitlines()[0].split() == ["layer", "kind", "output", "shape", "type", "parameters"]
+    assert ">line<" not in table.html()
+    assert ">line<" in ShapeTable(ROWS).html()
+
+
+def test_html_is_a_table_that_can_be_read_aloud():
+    html = ShapeTable(ROWS, "digits").html()
+    found = Tags(html).found
+    headers = [attributes.get("scope") for tag, attributes in found if tag == "th"]
+    assert headers == ["col"] * 7 + ["row"] * 6
+    assert "<caption>digits</caption>" in html
+    assert "74,112" in html
+    assert [attributes["data-layer"] for tag, attributes in found if "data-layer" in attributes] == [
+        row.name for row in ROWS
+    ]
+
+
+def test_hostile_names_are_text():
+    row = Row(HOSTILE, HOSTILE, (HOSTILE, 2), 1, dtype=HOSTILE, status=f'"{HOSTILE}')
+    found = Tags(ShapeTable([row], HOSTILE).html()).found
+    assert {tag for tag, _ in found}.isdisjoint({"img", "script"})
+    assert not any(name.startswith("on") for _, attributes in found for name in attributes)
+
+
+def test_the_same_rows_give_the_same_output():
+    assert ShapeTable(ROWS, "a")._repr_mimebundle_() == ShapeTable(list(ROWS), "a")._repr_mimebundle_()
+
+
+def test_a_thousand_layers_stay_usable():
+    table = ShapeTable([Row(f"dense_{index}", "Dense", ("batch", 2), 6) for index in range(1000)])
+    assert "600 more layers not shown" in table.text()
+    assert table.html().count("<tr") == 402
+    assert table.counted().trainable == 6000
+
+
+def test_no_layers():
+    assert "trainable" in ShapeTable([]).text()
+    Tags(ShapeTable([]).html())
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [
+        ((), "()"),
+        ((None, 3), "(?, 3)"),
+        ([("batch", 2), ("batch",)], "(batch, 2)  (batch,)"),
+        ({"a": [(1,), (2,)]}, "a: (1,)  (2,)"),
+        ("?", "?"),
+    ],
+)
+def test_shapes_as_text(shape, text):
+    assert shape_text(shape) == text
+
+
+def test_bits():
+    assert [bits(name) for name in ("float16", "uint8", "int64", "string")] == [16, 8, 64, 32]
+
+
+def test_the_widget_has_a_field_for_each_open_dimension():
+    rows = [Row("a", "LSTM", {"x": ("batch", "2*t + 1"), "y": [("floordiv(t, 2)", 3)]})]
+    assert open_dimensions(rows) == ["batch", "t"]
+    widget = ShapeTableWidget(ShapeTable(rows), {"t": 100})
+    assert widget.sizes == {"batch": 32, "t": 100}
+    data, _ = widget._repr_mimebundle_()
+    assert {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"} <= set(data)
+    assert data["text/plain"] == ShapeTable(rows).text()
+    widget.close()
+
+
+def test_only_leaves_count_for_activations():
+    widget = ShapeTableWidget(ShapeTable(ROWS))
+    assert [row["leaf"] for row in widget.table["rows"]] == [True, True, False, True, True, True]
+    widget.close()
