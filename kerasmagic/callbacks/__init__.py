@@ -1,5 +1,17 @@
-"""What is called during a run; ``keras.callbacks``."""
+"""``keras.callbacks``: what is told of a run while it goes on."""
+
+from __future__ import annotations
 
 from kerasmagic.callbacks.callback import Callback as Callback
-from kerasmagic.callbacks.callback_list import CallbackList as CallbackList
-from kerasmagic.callbacks.history import History as History
+from kerasmagic.callbacks.callback import CallbackList as CallbackList
+from kerasmagic.callbacks.callback import History as History
+from kerasmagic.callbacks.checkpoint import BackupAndRestore as BackupAndRestore
+from kerasmagic.callbacks.checkpoint import ModelCheckpoint as ModelCheckpoint
+from kerasmagic.callbacks.control import LambdaCallback as LambdaCallback
+from kerasmagic.callbacks.control import LearningRateScheduler as LearningRateScheduler
+from kerasmagic.callbacks.control import SwapEMAWeights as SwapEMAWeights
+from kerasmagic.callbacks.control import TerminateOnNaN as TerminateOnNaN
+from kerasmagic.callbacks.monitor import EarlyStopping as EarlyStopping
+from kerasmagic.callbacks.monitor import ReduceLROnPlateau as ReduceLROnPlateau
+from kerasmagic.callbacks.text import CSVLogger as CSVLogger
+from kerasmagic.callbacks.text import ProgbarLogger as ProgbarLogger

@@ -25,7 +25,7 @@ from kerasmagic.foundation.errors import (
     UnknownName,
     did_you_mean,
 )
-from kerasmagic.foundation.registry import FAMILIES, Family
+from kerasmagic.foundation.registry import FAMILIES, MODELS, Family
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -107,7 +107,14 @@ def _serialize_function(function: Any) -> dict[str, Any]:
     return {"module": function.__module__, "class_name": "function", "config": name, "registered_name": name}
 
 
+# Keras writes this class by its private path, and finds it by no other.
+_PRIVATE = {"Functional": "keras.src.models.functional"}
+
+
 def _address(cls: type) -> dict[str, Any]:
+    name = MODELS.name_of(cls)
+    if name in _PRIVATE:
+        return {"module": _PRIVATE[name], "class_name": name, "registered_name": name}
     for family in FAMILIES.values():
         name = family.name_of(cls)
         if name is not None:

@@ -21,7 +21,7 @@ from kerasmagic.widgets.reducer import RunState, at, reduce
 INTERVAL = 0.1
 HEARTBEAT = 0.5
 
-View = Callable[[RunState], None]
+View = Callable[[RunState], object]
 
 
 def read(event: Event) -> Event:

@@ -38,7 +38,8 @@ DENSE: list[Case] = [
     Case(
         "EinsumDense", {"equation": "abc,cde->abde", "output_shape": [3, 2, 4], "bias_axes": "bd"}, (2, 3, 5)
     ),
-    Case("EinsumDense", {"equation": "...x,xy->...y", "output_shape": 4, "bias_axes": "y"}, (2, 3, 2, 5)),
+    # Keras gives the axes of a left ellipsis in reverse order in the symbolic shape: equal sizes hide that.
+    Case("EinsumDense", {"equation": "...x,xy->...y", "output_shape": 4, "bias_axes": "y"}, (2, 3, 3, 5)),
     Case("EinsumDense", {"equation": "ab...,bc->ac...", "output_shape": 4, "bias_axes": "c"}, (2, 5, 3)),
     Case(
         "EinsumDense",
@@ -63,6 +64,9 @@ DENSE: list[Case] = [
     ),
 ]
 
+NOT_CAST = (
+    "embeddings do not cast their inputs: scores of float32 vectors are float32, Keras' symbolic ones are not"
+)
 EMBEDDING: list[Case] = [
     Case("Embedding", {"input_dim": 10, "output_dim": 4}, (2, 5), dtype="int32", open_axes=(0, 1)),
     Case("Embedding", {"input_dim": 10, "output_dim": 4, "mask_zero": True}, (3, 6), dtype="int32", high=4),
@@ -82,19 +86,28 @@ EMBEDDING: list[Case] = [
         dtype="int32",
         high=3,
     ),
-    Case("ReversibleEmbedding", {"input_dim": 10, "output_dim": 4}, (2, 5, 4), call={"reverse": True}),
+    Case(
+        "ReversibleEmbedding",
+        {"input_dim": 10, "output_dim": 4},
+        (2, 5, 4),
+        call={"reverse": True},
+        note=NOT_CAST,
+        skip=frozenset({"mixed_precision"}),
+    ),
     Case(
         "ReversibleEmbedding",
         {"input_dim": 10, "output_dim": 4, "tie_weights": False, "logit_soft_cap": 2.0},
         (2, 5, 4),
         call={"reverse": True},
+        note=NOT_CAST,
+        skip=frozenset({"mixed_precision"}),
     ),
     Case(
         "ReversibleEmbedding",
         {"input_dim": 10, "output_dim": 4, "reverse_dtype": "float32"},
         (2, 5, 4),
         call={"reverse": True},
-        note="Keras' symbolic output has the compute type where its values have `reverse_dtype`",
+        note=NOT_CAST,
         skip=frozenset({"mixed_precision"}),
     ),
 ]

@@ -52,7 +52,8 @@ OTHERS: list[Case] = [
     Case("GroupNormalization", {"groups": 3, "axis": 1, "center": False}, (2, 6, 4, 4)),
     Case("GroupNormalization", {"groups": 1, "scale": False, "epsilon": 0.1}, (2, 4), mask=True),
     Case("RMSNormalization", {}, (4, 5)),
-    Case("RMSNormalization", {"axis": 1, "epsilon": 0.1}, (2, 3, 4)),
+    # An axis that is not among the last ones fails in Keras: its scale does not broadcast.
+    Case("RMSNormalization", {"axis": 1, "epsilon": 0.1}, (2, 4)),
     Case("RMSNormalization", {"axis": [1, 2]}, (2, 3, 4)),
     Case("UnitNormalization", {}, (4, 5)),
     Case("UnitNormalization", {"axis": [1, 2]}, (2, 3, 4), mask=True),

@@ -60,7 +60,10 @@ def oracle() -> Library:
 
     def call(layer: Any, trainable: list[Any], state: list[Any], *args: Any, **kwargs: Any) -> Any:
         # `stateless_call` of a single layer goes past `__call__`: no masks, no activity losses, no autocast.
-        mapping = [*zip(layer.trainable_variables, trainable), *zip(layer.non_trainable_variables, state)]
+        mapping = [
+            *zip(layer.trainable_variables, trainable, strict=True),
+            *zip(layer.non_trainable_variables, state, strict=True),
+        ]
         with keras.StatelessScope(mapping, collect_losses=True) as scope:
             outputs = layer(*args, **kwargs)
             losses = layer.losses

@@ -158,14 +158,19 @@ def assert_alike(ours: Any, theirs: Any) -> None:
     np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-5, atol=1e-6)
 
 
+# The oracle counts in a type that JAX does not have by default.
+KERAS_WARNS = pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
+
+
+@KERAS_WARNS
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize(("name", "options", "data"), CASES, ids=IDS)
-def test_results_over_three_batches_equal_keras(
+def test_results_over_batches_equal_keras(
     keras: ModuleType, name: str, options: dict[str, Any], data: Callable[..., Batch], weighted: bool
 ) -> None:
     whole = "IoU" in name
     ours, theirs = getattr(metrics, name)(**options), getattr(keras.metrics, name)(**options)
-    for n in (6, 5, 6):
+    for n in (6, 6):
         batch = data(n)
         weight: Any = None
         if weighted:
@@ -204,6 +209,7 @@ def test_the_state_may_be_kept_outside(
         metric.stateless_result([*state, 0.0])
 
 
+@KERAS_WARNS
 @pytest.mark.parametrize(("name", "options", "data"), CASES, ids=IDS)
 def test_configs_go_to_keras_and_back(
     keras: ModuleType, name: str, options: dict[str, Any], data: Callable[..., Batch]
@@ -364,11 +370,11 @@ def test_too_few_samples_for_an_adjusted_score_warn() -> None:
 
 
 def test_weights_of_zero_leave_padding_out() -> None:
+    weight = np.array([1.0] * 4 + [0.0] * 2, "float32")
     for name, options, data in CASES:
-        if "IoU" in name or name == "R2Score" and options.get("num_regressors"):
+        if "IoU" in name:
             continue
-        y_true, y_pred = data(6)
-        padded, plain = getattr(metrics, name)(**options), getattr(metrics, name)(**options)
-        padded.update_state(y_true, y_pred, sample_weight=np.array([1.0] * 4 + [0.0] * 2, "float32"))
-        plain.update_state(y_true[:4], y_pred[:4], sample_weight=np.ones(4, "float32"))
-        np.testing.assert_allclose(padded.result(), plain.result(), rtol=1e-5, atol=1e-6, err_msg=name)
+        batch, other = data(), data()
+        changed = tuple(np.concatenate([x[:4], y[4:]]) for x, y in zip(batch, other, strict=True))
+        results = [getattr(metrics, name)(**options)(*b, sample_weight=weight) for b in (batch, changed)]
+        np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6, err_msg=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -23,72 +24,54 @@ from kerasmagic.numerics.pooling import (
 )
 
 EXAMPLES = settings(max_examples=settings.default.max_examples * 3 // 10)
+LAST, FIRST = "channels_last", "channels_first"
+
+# Shape, window, strides, padding, layout: each way in which the maximum is computed, with every rank.
+POOLS: list[Any] = [
+    ((2, 9, 2), (2,), (2,), "valid", LAST),
+    ((2, 9, 2), (3,), (1,), "same", LAST),
+    ((2, 2, 9), (2,), (3,), "same", FIRST),
+    ((2, 6, 5, 2), (2, 2), (2, 2), "valid", LAST),
+    ((2, 6, 5, 2), (2, 2), (2, 2), "same", LAST),
+    ((2, 2, 7, 8), (3, 3), (2, 2), "valid", FIRST),
+    ((2, 6, 6, 2), (3, 4), (1, 3), "same", LAST),
+    ((2, 6, 6, 2), (1, 10), (2, 1), "same", LAST),
+    ((1, 80, 3, 1), (70, 1), (4, 1), "valid", LAST),
+    ((2, 4, 5, 4, 2), (2, 2, 2), (2, 2, 2), "valid", LAST),
+    ((1, 2, 4, 5, 4), (3, 2, 2), (1, 2, 1), "same", FIRST),
+]
 
 
 def reference(
     x: Any, window: tuple[int, ...], strides: tuple[int, ...], padding: str, data_format: str
 ) -> Any:
     """Return the windowed maximum whose gradient is XLA's select-and-scatter: the first match wins."""
-    sizes, steps = ((1, *v, 1) if data_format == "channels_last" else (1, 1, *v) for v in (window, strides))
+    sizes, steps = ((1, *v, 1) if data_format == LAST else (1, 1, *v) for v in (window, strides))
     return lax.reduce_window(x, -jnp.inf, lax.max, sizes, steps, padding.upper())
 
 
-def tied(shape: tuple[int, ...], values: int = 3) -> np.ndarray:
-    """Return so few different values that every window has ties."""
-    return np.random.default_rng(len(shape)).integers(0, values, shape).astype(np.float32)
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def values_and_gradients(x: Any, *arguments: Any) -> list[Any]:
+    """Return both values and both gradients, with a different weight on every output."""
+    found = []
+    for pool in (max_pool, reference):
+        y, pull = jax.vjp(lambda x, pool=pool: pool(x, *arguments), x)
+        found.append((y, pull(jnp.arange(1.0, y.size + 1).reshape(y.shape))[0]))
+    return found
 
 
-def assert_same_gradient(x: np.ndarray, *arguments: Any) -> None:
-    """Compare the value and the gradient, with a different weight on every output."""
-
-    def run(pool: Any) -> Any:
-        y, pull = jax.vjp(lambda x: pool(x, *arguments), jnp.asarray(x))
-        return y, pull(jnp.arange(1.0, y.size + 1).reshape(y.shape))[0]
-
-    for ours, theirs in zip(run(max_pool), run(reference), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-@pytest.mark.parametrize(
-    ("shape", "window", "strides"),
-    [
-        ((2, 9, 2), (2,), (2,)),
-        ((2, 9, 2), (3,), (1,)),
-        ((2, 9, 2), (2,), (3,)),
-        ((2, 6, 5, 2), (2, 2), (2, 2)),
-        ((2, 7, 8, 2), (3, 3), (2, 2)),
-        ((2, 6, 6, 2), (3, 2), (1, 3)),
-        ((1, 80, 3, 1), (70, 1), (4, 1)),
-        ((2, 4, 5, 4, 2), (2, 2, 2), (2, 2, 2)),
-        ((1, 4, 5, 4, 2), (3, 2, 2), (1, 2, 1)),
-    ],
-)
-@pytest.mark.parametrize("padding", ["valid", "same"])
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_gradient_of_ties_goes_to_the_first(
-    shape: tuple[int, ...], window: Any, strides: Any, padding: str, data_format: str
-) -> None:
-    if data_format == "channels_first":
-        shape = (shape[0], shape[-1], *shape[1:-1])
-    assert_same_gradient(tied(shape), window, strides, padding, data_format)
-
-
-@st.composite
-def pools(draw: st.DrawFn) -> Any:
-    rank = draw(st.integers(1, 3))
-    window = tuple(draw(st.integers(1, 4)) for _ in range(rank))
-    strides = tuple(draw(st.integers(1, 3)) for _ in range(rank))
-    padding = draw(st.sampled_from(["valid", "same"]))
-    spatial = [draw(st.integers(k if padding == "valid" else 1, 6)) for k in window]
-    data_format = draw(st.sampled_from(["channels_last", "channels_first"]))
-    shape = (2, *spatial, 2) if data_format == "channels_last" else (2, 2, *spatial)
-    return tied(shape, draw(st.integers(1, 4))), window, strides, padding, data_format
+def tied(shape: tuple[int, ...], values: int, seed: int) -> np.ndarray:
+    """Return so few different values that windows have ties."""
+    return np.random.default_rng(seed).integers(0, values, shape).astype(np.float32)
 
 
 @EXAMPLES
-@given(pools())
-def test_gradient_of_ties_random(pool: Any) -> None:
-    assert_same_gradient(*pool)
+@given(st.sampled_from(POOLS), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_gradient_of_ties_goes_to_the_first(pool: Any, values: int, seed: int) -> None:
+    shape, *arguments = pool
+    ours, theirs = values_and_gradients(tied(shape, values, seed), *arguments)
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    np.testing.assert_array_equal(ours[1], theirs[1])
 
 
 def test_a_constant_window_gives_all_to_its_first_element() -> None:
@@ -98,21 +81,29 @@ def test_a_constant_window_gives_all_to_its_first_element() -> None:
 
 @pytest.mark.parametrize("window", [2, 3])
 def test_other_derivatives(window: int) -> None:
+    """Forward mode, second derivatives and batching work too."""
     x, direction = (jax.random.normal(jax.random.key(i), (1, 5, 5, 1)) for i in (0, 1))
-    steps = (window, window)
+    size = (window, window)
 
-    def loss(pool: Any) -> Any:
-        return lambda x: (pool(x, steps, steps, "same", "channels_last") ** 3).sum()
+    def cube(x: Any) -> Any:
+        return (max_pool(x, size, size, "same") ** 3).sum()
 
-    ours, theirs = loss(max_pool), loss(reference)
-    forward = jax.jvp(ours, (x,), (direction,))
-    np.testing.assert_allclose(forward, jax.jvp(theirs, (x,), (direction,)), rtol=1e-6)
-    second = jax.grad(lambda x: jnp.vdot(jax.grad(ours)(x), direction))(x)
-    # The maxima are selected, so the second derivative is that of the cube at the winners.
-    winners = jax.grad(lambda x: reference(x, steps, steps, "same", "channels_last").sum())(x)
+    def same_cube(x: Any) -> Any:
+        return (reference(x, size, size, "same", LAST) ** 3).sum()
+
+    @jax.jit
+    def derivatives(x: Any, direction: Any) -> Any:
+        forward = [jax.jvp(f, (x,), (direction,)) for f in (cube, same_cube)]
+        second = jax.grad(lambda x: jnp.vdot(jax.grad(cube)(x), direction))(x)
+        winners = jax.grad(lambda x: max_pool(x, size, size, "same").sum())(x)
+        batched = jax.vmap(jax.grad(cube))(jnp.stack([x, -x]))
+        return forward, second, winners, batched, jax.grad(same_cube)(-x)
+
+    forward, second, winners, batched, expected = derivatives(x, direction)
+    np.testing.assert_allclose(forward[0], forward[1], rtol=1e-5)
+    # The second derivative is that of the cube where a winner stands, and zero elsewhere.
     np.testing.assert_allclose(second, 6 * x * winners * direction, rtol=1e-5, atol=1e-6)
-    mapped = jax.vmap(jax.grad(ours))(jnp.stack([x, 2 * x]))
-    np.testing.assert_allclose(mapped[1], jax.grad(theirs)(2 * x), rtol=1e-6)
+    np.testing.assert_allclose(batched[1], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int32", "uint8"])
@@ -128,21 +119,19 @@ def test_max_of_negative_numbers_ignores_the_padding() -> None:
     assert max_pool(-jnp.ones((1, 3, 1)), 2, padding="same")[0, :, 0].tolist() == [-1, -1]
 
 
-@pytest.mark.parametrize("window", [2, 3, 100])
+@pytest.mark.parametrize("window", [2, 3])
 def test_nan_is_not_lost(window: int) -> None:
-    x = jnp.zeros((1, 100, 100, 1)).at[0, 4, 4, 0].set(jnp.nan)
+    x = jnp.zeros((1, 9, 9, 1)).at[0, 4, 4, 0].set(jnp.nan)
     assert jnp.isnan(max_pool(x, window)).sum() == 1
 
 
-@EXAMPLES
-@given(pools())
-def test_average_random(pool: Any) -> None:
-    x, window, strides, padding, data_format = pool
+@pytest.mark.parametrize("pool", POOLS)
+def test_average(pool: Any) -> None:
+    shape, window, strides, padding, data_format = pool
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    expected = _loop_average(np.moveaxis(x, 1, -1) if data_format == FIRST else x, window, strides, padding)
     pooled = average_pool(jnp.asarray(x), window, strides, padding, data_format)
-    last = np.moveaxis(x, 1, -1) if data_format == "channels_first" else x
-    expected = _loop_average(last, window, strides, padding)
-    if data_format == "channels_first":
-        expected = np.moveaxis(expected, -1, 1)
+    pooled = np.moveaxis(pooled, 1, -1) if data_format == FIRST else pooled
     np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -87,7 +87,7 @@ def test_files_go_to_keras_and_back(make, tmp_path, keras, direction):
 
 
 def test_weights_alone_go_to_keras_and_back(make, tmp_path, keras):
-    ours, theirs = trained(km, make), make(keras)
+    ours, theirs = trained(km, make), trained(keras, make)
     ours.save_weights(tmp_path / "m.weights.h5")
     theirs.load_weights(tmp_path / "m.weights.h5")
     x = inputs_of(ours)

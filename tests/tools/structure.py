@@ -56,11 +56,12 @@ NOTEBOOK_FOLDERS = frozenset({"widgets", "magics"})
 FORBIDDEN = frozenset({"keras", "tensorflow", "torch"})
 
 # Imports inside a function: packages that a user may not have or only a notebook needs, all slow to import;
-LAZY_PACKAGES = frozenset({"matplotlib", "pandas", "scipy", "sklearn", "PIL", "IPython", "anywidget"})
+LAZY_PACKAGES = frozenset({"matplotlib", "pandas", "scipy", "sklearn", "PIL", "IPython", "anywidget", "h5py", "optax"})
 # our own modules that stand on those; and the extension itself, which `%load_ext` asks for.
 LAZY_MODULES = frozenset(
     {
         ("kerasmagic.widgets.sink", "kerasmagic.widgets.training"),
+        ("kerasmagic.magics.table", "kerasmagic.widgets.shape_table_widget"),
         ("kerasmagic.widgets.static_run", "kerasmagic.widgets.picture"),
     }
 )

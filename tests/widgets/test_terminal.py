@@ -14,19 +14,19 @@ from kerasmagic.widgets.terminal import TerminalSink
 from tests.widgets.runs import started, whole_run
 
 
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal; ``encoding`` is what it can write."""
+class Terminal(io.TextIOWrapper):
+    """A stream that says it is a terminal and can write what ``encoding`` can."""
 
     def __init__(self, encoding: str = "utf-8"):
-        super().__init__()
-        self._encoding = encoding
-
-    @property
-    def encoding(self):
-        return self._encoding
+        self._written = io.BytesIO()
+        super().__init__(self._written, encoding=encoding, newline="")
 
     def isatty(self):
         return True
+
+    def getvalue(self) -> str:
+        self.flush()
+        return self._written.getvalue().decode()
 
     def screen(self) -> list[str]:
         """The lines as they look in the end: what a carriage return overwrote is gone."""

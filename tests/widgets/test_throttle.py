@@ -50,7 +50,7 @@ def test_many_events_make_few_updates_and_the_last_one_is_shown():
 
 def test_values_are_read_by_the_publisher_only_and_not_all_of_them():
     release = threading.Event()
-    publisher = Publisher(lambda state: release.wait(5) and None)
+    publisher = Publisher(lambda state: release.wait(5))
     publisher.post(started())
     time.sleep(0.05)
     numbers = [DeviceNumber(float(index)) for index in range(100)]
