@@ -241,7 +241,7 @@ class CallbackList(Callback):
                 continue
             plain = read_logs(logs) if plain is None else plain
             getattr(callback, hook)(*place, logs=plain)
-        if plain is not None and logs is not None:
+        if plain is not None and logs is not None and "_batch_" not in hook:
             logs.update(plain)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -81,7 +81,7 @@ class LearningRateScheduler(Callback):
             rate = self.schedule(epoch, before)
         except TypeError:
             rate = self.schedule(epoch)
-        if not isinstance(rate, (float, np.float32, np.float64)):
+        if not isinstance(rate, (float, np.floating)):
             raise InvalidArgument(f"The output of the `schedule` function should be a float. Got: {rate!r}")
         return float(rate)
 

@@ -43,18 +43,20 @@ class MonitorCallback(Callback):
 
     def _smaller_is_better(self) -> bool:
         if self._smaller is None:
-            name = self.monitor.removeprefix("val_")
-            directions = [m._direction for m in _metrics(self.model) if m.name == name and m._direction]
-            if directions:
-                self._smaller = directions[0] != "up"
-            elif name == "loss" or name.endswith("_loss"):
-                self._smaller = True
-            else:
-                raise InvalidArgument(
-                    f"{type(self).__name__} cannot tell whether more or less of '{self.monitor}' is better. "
-                    "Pass `mode='max'` or `mode='min'`."
-                )
+            self._smaller = self._ask_the_metric()
         return self._smaller
+
+    def _ask_the_metric(self) -> bool:
+        name = self.monitor.removeprefix("val_")
+        directions = [m._direction for m in _metrics(self.model) if m.name == name and m._direction]
+        if directions:
+            return directions[0] != "up"
+        if name == "loss" or name.endswith("_loss"):
+            return True
+        raise InvalidArgument(
+            f"{type(self).__name__} cannot tell whether more or less of '{self.monitor}' is better. "
+            "Pass `mode='max'` or `mode='min'`."
+        )
 
     def _is_improvement(self, value: Any, reference: Any) -> bool:
         if reference is None:

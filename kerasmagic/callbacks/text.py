@@ -6,7 +6,6 @@ import csv
 import os
 import sys
 import time
-from collections.abc import Iterable
 from typing import Any, TextIO
 
 import numpy as np
@@ -162,7 +161,9 @@ class CSVLogger(Callback):
         self._close()
         there = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         self._needs_header = not there
-        self.csv_file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")
+        mode = "a" if self.append else "w"
+        # Open until training ends.
+        self.csv_file = open(self.filename, mode, newline="", encoding="utf-8")  # noqa: SIM115
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
@@ -190,6 +191,6 @@ class CSVLogger(Callback):
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, Iterable) and not isinstance(value, str) and np.ndim(value) > 0:
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0):
         return f'"[{", ".join(map(str, value))}]"'
     return value

@@ -148,7 +148,7 @@ class Layer(Configurable):
 
     # Building
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of ``input_shape``; overridden by layers that have any."""
         self._check_super_called()
         with self._open_name_scope():

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from kerasmagic.core.scope import get_stateless_scope, name_scope
 from kerasmagic.core.variable import Variable
@@ -86,7 +87,7 @@ def global_seed_generator() -> SeedGenerator:
         InvalidArgument: Inside a JAX trace, where such a draw would become a constant.
     """
     scope = get_stateless_scope()
-    if not (scope is not None and scope.abstract) and isinstance(jnp.zeros(()), jax.core.Tracer):
+    if not (scope is not None and scope.abstract) and isinstance(jnp.zeros(()), Tracer):
         raise InvalidArgument(
             "An unseeded random function was traced by JAX: it would give the same values at every call. "
             "Give the layer a `keras.random.SeedGenerator` as an attribute and pass that as `seed`."

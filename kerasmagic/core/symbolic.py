@@ -57,6 +57,7 @@ class KerasTensor(ArrayOperators):
         self.sparse = sparse
         self.ragged = ragged
         self.name = name or auto_name("keras_tensor")
+        self._keras_mask: Any = None
         self.record_history = record_history
         self._keras_history: KerasHistory | None = None
 
@@ -74,9 +75,7 @@ class KerasTensor(ArrayOperators):
         """Return the same tensor, of the same origin, seen as another type."""
         other = KerasTensor(self.dims, dtype, name=self.name)
         other._keras_history = self._keras_history
-        mask = getattr(self, "_keras_mask", None)
-        if mask is not None:
-            other._keras_mask = mask
+        other._keras_mask = self._keras_mask
         return other
 
     def reshape(self, *shape: Any) -> Any:
@@ -184,8 +183,21 @@ def is_symbolic(x: Any) -> bool:
 
 
 def any_symbolic(*structures: Any) -> bool:
-    """Whether there is a symbolic tensor among the leaves."""
-    return any(isinstance(x, KerasTensor) for x in tree.flatten(structures))
+    """Whether there is a symbolic tensor among the leaves.
+
+    >>> any_symbolic([1, {"x": KerasTensor((2,))}]), any_symbolic(1, "a", None)
+    (True, False)
+    """
+    # Every call of an operation passes here: a plain walk costs a fifth of a flattened tree.
+    for x in structures:
+        if isinstance(x, KerasTensor):
+            return True
+        if isinstance(x, (list, tuple)):
+            if any_symbolic(*x):
+                return True
+        elif isinstance(x, dict) and any_symbolic(*x.values()):
+            return True
+    return False
 
 
 class Operation:
@@ -263,14 +275,24 @@ class FunctionOperation(Operation):
     Args:
         function: The function; pure, its tensors anywhere among its arguments.
         name: The operation's name; from the function when ``None``.
+        spec: What returns its symbolic results, where tracing can't find them: their sizes are in the values.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str | None = None):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str | None = None,
+        spec: Callable[..., Any] | None = None,
+    ):
         super().__init__(name or auto_name(getattr(function, "__name__", "function").strip("_")))
         self.function = function
+        self.spec = spec
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return self.spec(*args, **kwargs) if self.spec else super().compute_output_spec(*args, **kwargs)
 
 
 def apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -278,26 +300,41 @@ def apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return FunctionOperation(function)(*args, **kwargs)
 
 
-def operation(function: F) -> F:
-    """Make a function of arrays work on symbolic tensors and variables too.
+def lift(function: F, spec: Callable[..., Any] | None = None) -> F:
+    """Make a function of arrays work on symbolic tensors too.
+
+    Args:
+        function: The function; pure, its tensors anywhere among its arguments.
+        spec: What returns its symbolic results; they are traced when ``None``.
 
     Example:
 
-    >>> @operation
-    ... def double(x):
-    ...     return 2 * x
+    >>> double = lift(lambda x: 2 * x)
     >>> double(KerasTensor((None, 3))).shape
     (None, 3)
     """
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if any_symbolic(args, kwargs):
-            return FunctionOperation(wrapper)(*args, **kwargs)
+        if any_symbolic(*args) or (kwargs and any_symbolic(*kwargs.values())):
+            return FunctionOperation(wrapper, spec=spec)(*args, **kwargs)
         return function(*args, **kwargs)
 
-    OPERATIONS.add(wrapper)
     return cast(F, wrapper)
+
+
+def operation(function: F) -> F:
+    """Make a function of arrays work on symbolic tensors too, and known by its name.
+
+    Example:
+
+    >>> @operation
+    ... def double(x):
+    ...     return 2 * x
+    >>> double(KerasTensor((None, 3))).shape, "double" in OPERATIONS
+    ((None, 3), True)
+    """
+    return OPERATIONS.add(lift(function))
 
 
 def _reshape(x: Any, newshape: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from kerasmagic.core.dtypes import is_float_dtype, standardize_dtype
 from kerasmagic.core.operators import ArrayOperators
@@ -214,7 +215,7 @@ class Variable(ArrayOperators):
             scope.add_update((self, array))
         else:
             # Training donates the buffers of variables: no other one may hold the same.
-            self.store(array if isinstance(array, jax.core.Tracer) else jnp.array(array, copy=True))
+            self.store(array if isinstance(array, Tracer) else jnp.array(array, copy=True))
         return array
 
     def assign_add(self, value: Any) -> Any:
@@ -261,7 +262,7 @@ class Variable(ArrayOperators):
     def __repr__(self) -> str:
         value = (
             ""
-            if self._value is None or isinstance(self._value, jax.core.Tracer)
+            if self._value is None or isinstance(self._value, Tracer)
             else f", value={self._value}"
         )
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
@@ -273,7 +274,7 @@ jax.tree_util.register_pytree_node(Variable, lambda v: ((v.value,), None), lambd
 
 
 def _own_copy(value: Any, dtype: Any) -> Any:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return value if dtype is None else value.astype(dtype)
     if dtype is not None:
         return jnp.array(value, dtype=jnp.dtype(standardize_dtype(dtype)), copy=True)

@@ -18,6 +18,10 @@ from kerasmagic.foundation.naming import to_snake_case
 T = TypeVar("T")
 
 
+def _own_name(obj: Any) -> str:
+    return obj.__name__
+
+
 class Family:
     """The public objects of one kind, by every name they go by.
 
@@ -34,7 +38,7 @@ class Family:
 
     def add(self, obj: T, *aliases: str) -> T:
         """Register ``obj`` by its own name, its snake-case name and ``aliases``."""
-        name = obj.__name__
+        name = _own_name(obj)
         for each in (name, to_snake_case(name), *aliases):
             self._by_name[each] = obj
         self._public_name.setdefault(obj, name)
@@ -135,7 +139,7 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
     """
 
     def decorate(obj: T) -> T:
-        own_name = name or obj.__name__
+        own_name = name or _own_name(obj)
         if isinstance(obj, type) and not hasattr(obj, "get_config"):
             raise InvalidArgument(
                 f"Cannot register class {own_name!r}: it does not have a `get_config()` method."

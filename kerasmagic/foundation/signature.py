@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 REQUIRED: Any = inspect.Parameter.empty
@@ -67,6 +68,21 @@ def parameters(cls: type) -> tuple[Parameter, ...]:
 def parameter_names(cls: type) -> tuple[str, ...]:
     """Return the names that ``cls(...)`` accepts."""
     return tuple(p.name for p in parameters(cls))
+
+
+def handed_on(namespace: Mapping[str, Any], *but: str) -> dict[str, Any]:
+    """Return the arguments of a constructor, from the ``locals()`` of its first line, all ``but`` some.
+
+    A constructor that keeps a few arguments and hands on many says them once: in its signature.
+
+    >>> class Shape:
+    ...     def __init__(self, sides, color="red", **kwargs):
+    ...         self.rest = handed_on(locals(), "sides")
+    >>> Shape(3, name="triangle").rest
+    {'color': 'red', 'name': 'triangle'}
+    """
+    named = {k: v for k, v in namespace.items() if k not in ("self", "__class__", "kwargs", *but)}
+    return {**named, **namespace.get("kwargs", {})}
 
 
 def _first_owner(cls: type) -> type:

@@ -1,9 +1,9 @@
 """The layers, by family; ``keras.layers``."""
 
 # The names that arguments such as `activation="relu"` stand for.
-import kerasmagic.activations  # noqa: F401
-import kerasmagic.constraints  # noqa: F401
-import kerasmagic.initializers  # noqa: F401
+import kerasmagic.activations
+import kerasmagic.constraints
+import kerasmagic.initializers
 import kerasmagic.regularizers  # noqa: F401
 from kerasmagic.core.input_spec import InputSpec as InputSpec
 from kerasmagic.core.layer import Layer as Layer
@@ -14,6 +14,8 @@ from kerasmagic.layers.activations import LeakyReLU as LeakyReLU
 from kerasmagic.layers.activations import PReLU as PReLU
 from kerasmagic.layers.activations import ReLU as ReLU
 from kerasmagic.layers.activations import Softmax as Softmax
+from kerasmagic.layers.attention import AdditiveAttention as AdditiveAttention
+from kerasmagic.layers.attention import Attention as Attention
 from kerasmagic.layers.base import deserialize as deserialize
 from kerasmagic.layers.base import serialize as serialize
 from kerasmagic.layers.batch_normalization import BatchNormalization as BatchNormalization
@@ -57,6 +59,8 @@ from kerasmagic.layers.merging import maximum as maximum
 from kerasmagic.layers.merging import minimum as minimum
 from kerasmagic.layers.merging import multiply as multiply
 from kerasmagic.layers.merging import subtract as subtract
+from kerasmagic.layers.multi_head_attention import GroupQueryAttention as GroupQueryAttention
+from kerasmagic.layers.multi_head_attention import MultiHeadAttention as MultiHeadAttention
 from kerasmagic.layers.normalization import GroupNormalization as GroupNormalization
 from kerasmagic.layers.normalization import LayerNormalization as LayerNormalization
 from kerasmagic.layers.normalization import RMSNormalization as RMSNormalization
@@ -93,15 +97,18 @@ from kerasmagic.layers.pooling import MaxPooling1D as MaxPooling1D
 from kerasmagic.layers.pooling import MaxPooling2D as MaxPooling2D
 from kerasmagic.layers.pooling import MaxPooling3D as MaxPooling3D
 from kerasmagic.layers.recurrent import GRU as GRU
-from kerasmagic.layers.recurrent import TimeDistributed as TimeDistributed
-from kerasmagic.layers.recurrent import Bidirectional as Bidirectional
 from kerasmagic.layers.recurrent import LSTM as LSTM
 from kerasmagic.layers.recurrent import RNN as RNN
+from kerasmagic.layers.recurrent import Bidirectional as Bidirectional
+from kerasmagic.layers.recurrent import ConvLSTM1D as ConvLSTM1D
+from kerasmagic.layers.recurrent import ConvLSTM2D as ConvLSTM2D
+from kerasmagic.layers.recurrent import ConvLSTM3D as ConvLSTM3D
 from kerasmagic.layers.recurrent import GRUCell as GRUCell
 from kerasmagic.layers.recurrent import LSTMCell as LSTMCell
 from kerasmagic.layers.recurrent import SimpleRNN as SimpleRNN
 from kerasmagic.layers.recurrent import SimpleRNNCell as SimpleRNNCell
 from kerasmagic.layers.recurrent import StackedRNNCells as StackedRNNCells
+from kerasmagic.layers.recurrent import TimeDistributed as TimeDistributed
 from kerasmagic.layers.reshaping import Flatten as Flatten
 from kerasmagic.layers.reshaping import Permute as Permute
 from kerasmagic.layers.reshaping import RepeatVector as RepeatVector

@@ -18,6 +18,7 @@ from kerasmagic.foundation.config import standardize_data_format
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.foundation.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from kerasmagic.layers.base import LibraryLayer
+from kerasmagic.layers.kernel import KernelLayer
 from kerasmagic.numerics import convolution as numerics
 from kerasmagic.numerics.windows import channel_axis, reach, require_room, spatial_axes
 
@@ -105,7 +106,7 @@ class SlidingKernel(LibraryLayer):
         return self.activation(outputs)
 
 
-class _Convolution(SlidingKernel):
+class _Convolution(SlidingKernel, KernelLayer):
     """A convolution with ``rank`` spatial axes."""
 
     def __init__(
@@ -126,6 +127,9 @@ class _Convolution(SlidingKernel):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        *,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
         **kwargs: Any,
     ):
         """Set the options.
@@ -148,13 +152,20 @@ class _Convolution(SlidingKernel):
             activity_regularizer: Penalty on the output.
             kernel_constraint: Constraint on the kernel.
             bias_constraint: Constraint on the bias.
+            lora_rank: The rank of a trained update of a frozen kernel; none when ``None``.
+            lora_alpha: The update is scaled by ``lora_alpha / lora_rank``.
             kwargs: ``name``, ``dtype``, ``trainable``.
 
         Raises:
             InvalidArgument: If a number is not positive, a word unknown, ``filters`` not divisible by
                 ``groups``, or stride and dilation both above 1.
         """
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(
+            lora_rank=lora_rank,
+            lora_alpha=lora_alpha,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
         self.filters = positive_integer("filters", filters)
         self.groups = positive_integer("groups", groups)
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate)
@@ -184,14 +195,21 @@ class _Convolution(SlidingKernel):
                 f"{channels} channels (full input shape is {tuple(input_shape)})."
             )
         self._require_room(input_shape)
-        self.kernel = self._add("kernel", (*self.kernel_size, channels // self.groups, self.filters))
+        self.make_kernel((*self.kernel_size, channels // self.groups, self.filters))
         self._add_bias(self.filters)
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank, self.lora_alpha)
+
+    @property
+    def kernel(self) -> Any:
+        """The weight of the windows: a variable, or an array where LoRA changes it."""
+        return self.form.public
 
     def call(self, inputs: Any) -> Any:
         self._require_room(inputs.shape)
         outputs = numerics.convolution(
             inputs,
-            self.kernel.value,
+            self.form.value,
             strides=self.strides,
             padding=self.padding,
             dilation=self.dilation_rate,

@@ -36,7 +36,8 @@ class _KernelAndBias(KernelLayer):
         quantization_config: Any,
         **kwargs: Any,
     ):
-        super().__init__(lora_rank, lora_alpha, quantization_config, **kwargs)
+        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
+        self.quantization_config = quantization_config
         self.activation = resolve(ACTIVATIONS, activation or "linear")
         self.kernel_initializer = resolve(INITIALIZERS, kernel_initializer)
         self.bias_initializer = resolve(INITIALIZERS, bias_initializer)

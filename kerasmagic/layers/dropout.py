@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
+
 from kerasmagic.core.input_spec import InputSpec
 from kerasmagic.core.random import SeedGenerator
 from kerasmagic.core.serialization import resolve
@@ -22,6 +24,8 @@ class _Noise(LibraryLayer):
 
     amount: ClassVar[str] = "rate"
     """The attribute that says how much noise there is."""
+
+    rate: float
     fills_in: ClassVar[frozenset[str]] = frozenset({"amount"})
 
     def __init__(self, amount: float, seed: int | None, **kwargs: Any):
@@ -35,11 +39,17 @@ class _Noise(LibraryLayer):
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         if not training or getattr(self, self.amount) == 0:
             return inputs
-        return self.disturb(self.seed_generator.next(), inputs)
+        return self.disturb(inputs)
 
-    def disturb(self, key: Any, inputs: Any) -> Any:
+    def disturb(self, inputs: Any) -> Any:
         """Return the inputs with noise."""
         raise NotImplementedError
+
+    def _drop(self, inputs: Any, pattern: Sequence[int | None] | None) -> Any:
+        if self.rate == 1:
+            return jnp.zeros_like(inputs)
+        shape = noise.noise_shape(inputs.shape, pattern)
+        return noise.dropout(self.seed_generator.next(), inputs, self.rate, shape)
 
 
 class Dropout(_Noise):
@@ -72,8 +82,8 @@ class Dropout(_Noise):
         super().__init__(rate, seed, **kwargs)
         self.noise_shape = _checked_noise_shape(noise_shape)
 
-    def disturb(self, key: Any, inputs: Any) -> Any:
-        return noise.dropout(key, inputs, self.rate, noise.noise_shape(inputs.shape, self.noise_shape))
+    def disturb(self, inputs: Any) -> Any:
+        return self._drop(inputs, self.noise_shape)
 
 
 class AlphaDropout(_Noise):
@@ -104,8 +114,9 @@ class AlphaDropout(_Noise):
         super().__init__(rate, seed, **kwargs)
         self.noise_shape = _checked_noise_shape(noise_shape)
 
-    def disturb(self, key: Any, inputs: Any) -> Any:
-        return noise.alpha_dropout(key, inputs, self.rate, noise.noise_shape(inputs.shape, self.noise_shape))
+    def disturb(self, inputs: Any) -> Any:
+        shape = noise.noise_shape(inputs.shape, self.noise_shape)
+        return noise.alpha_dropout(self.seed_generator.next(), inputs, self.rate, shape)
 
 
 class GaussianDropout(_Noise):
@@ -128,13 +139,13 @@ class GaussianDropout(_Noise):
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(rate, seed, **kwargs)
 
-    def disturb(self, key: Any, inputs: Any) -> Any:
+    def disturb(self, inputs: Any) -> Any:
         if self.rate == 1:
             raise InvalidArgument(
                 f"Layer {self.name!r} cannot train with rate=1: its noise would be infinite."
             )
         stddev = math.sqrt(self.rate / (1.0 - self.rate))
-        return inputs * noise.normal_noise(key, inputs, 1.0, stddev)
+        return inputs * noise.normal_noise(self.seed_generator.next(), inputs, 1.0, stddev)
 
 
 class GaussianNoise(_Noise):
@@ -155,12 +166,13 @@ class GaussianNoise(_Noise):
     """
 
     amount: ClassVar[str] = "stddev"
+    stddev: float
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any):
         super().__init__(stddev, seed, **kwargs)
 
-    def disturb(self, key: Any, inputs: Any) -> Any:
-        return inputs + noise.normal_noise(key, inputs, 0.0, self.stddev)
+    def disturb(self, inputs: Any) -> Any:
+        return inputs + noise.normal_noise(self.seed_generator.next(), inputs, 0.0, self.stddev)
 
 
 class _SpatialDropout(_Noise):
@@ -173,11 +185,11 @@ class _SpatialDropout(_Noise):
         super().__init__(rate, seed, name=name, dtype=dtype)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
-    def disturb(self, key: Any, inputs: Any) -> Any:
+    def disturb(self, inputs: Any) -> Any:
         ones = (1,) * self.rank
         first = self.data_format == "channels_first"
         pattern = (None, None, *ones) if first else (None, *ones, None)
-        return noise.dropout(key, inputs, self.rate, noise.noise_shape(inputs.shape, pattern))
+        return self._drop(inputs, pattern)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

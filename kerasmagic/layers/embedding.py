@@ -64,7 +64,8 @@ class Embedding(KernelLayer):
     ):
         if kwargs.pop("input_length", None) is not None:
             warnings.warn("Argument `input_length` is deprecated. Just remove it.", stacklevel=2)
-        super().__init__(lora_rank, lora_alpha, quantization_config, **kwargs)
+        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
+        self.quantization_config = quantization_config
         self.input_dim = positive_integer("input_dim", input_dim)
         self.output_dim = positive_integer("output_dim", output_dim)
         self.embeddings_initializer = resolve(INITIALIZERS, embeddings_initializer)

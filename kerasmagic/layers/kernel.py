@@ -80,14 +80,11 @@ class KernelLayer(LibraryLayer):
 
     _form: Kernel | None = None
 
-    def __init__(
-        self, lora_rank: int | None, lora_alpha: float | None, quantization_config: Any, **kwargs: Any
-    ):
+    def __init__(self, *, lora_rank: int | None = None, lora_alpha: float | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.lora_rank = lora_rank
         self.lora_alpha = lora_rank if lora_alpha is None else lora_alpha
         self.lora_enabled = False
-        self.quantization_config = quantization_config
 
     def make_kernel(self, shape: tuple[int, ...], initializer: Any = None) -> None:
         """Make the weight, with the initializer, regularizer and constraint of its name, and its update."""

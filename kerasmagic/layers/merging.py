@@ -185,7 +185,7 @@ class Multiply(_Merge):
     combine: ClassVar[Callable[[Any, Any], Any]] = staticmethod(jnp.multiply)
 
     def merge(self, inputs: list[Any], masks: list[Any]) -> Any:
-        wide = [None if m is None else _spread(m, x) for m, x in zip(masks, inputs, strict=True)]
+        wide: list[Any] = [_spread(mask, x) for mask, x in zip(masks, inputs, strict=True)]
         one = [
             x if m is None else jnp.where(m, x, jnp.ones((), x.dtype))
             for m, x in zip(wide, inputs, strict=True)

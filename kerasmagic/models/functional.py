@@ -40,6 +40,8 @@ class Functional(Model):
         if trainable is not None:
             self.trainable = trainable
         self._convert_input_args = False
+        # The layers inside say what becomes of a mask.
+        self.supports_masking = True
         self._allow_non_tensor_positional_args = True
         self.output_names = _output_names(self._graph)
         self.input_names = [x.name for x in self._graph.inputs]
@@ -109,11 +111,6 @@ class Functional(Model):
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """Return nothing: the masks of the outputs were set by the layers inside."""
         return None
-
-    @property
-    def supports_masking(self) -> bool:
-        """The layers inside say what becomes of a mask."""
-        return True
 
     def get_config(self) -> dict[str, Any]:
         """Return the layers and how they are wired, as plain data."""

@@ -36,6 +36,8 @@ class Sequential(Model):
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
         super().__init__(trainable=trainable, name=name)
+        # The layers inside say what becomes of a mask.
+        self.supports_masking = True
         self.__dict__["_stack"] = []
         self.__dict__["_graph"] = None
         for layer in layers or []:
@@ -158,11 +160,6 @@ class Sequential(Model):
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """Return nothing: the mask of the output was set by the layers inside."""
         return None
-
-    @property
-    def supports_masking(self) -> bool:
-        """The layers inside say what becomes of a mask."""
-        return True
 
     def get_config(self) -> dict[str, Any]:
         """Return the layers as plain data."""

@@ -9,10 +9,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
-
-Array = jax.Array
 
 
 def dense(x: Array, kernel: Array) -> Array:
@@ -129,7 +128,7 @@ def plan_einsum(
     out_sizes = dict(zip(y, full[left:], strict=False))
     _check_letters(equation, x, kernel, y, in_sizes, out_sizes)
     return EinsumPlan(
-        kernel_shape=tuple(out_sizes.get(letter, in_sizes.get(letter)) for letter in kernel),
+        kernel_shape=tuple(_closed(letter, in_sizes, out_sizes) for letter in kernel),
         bias_shape=None if bias_axes is None else _bias_shape(bias_axes, y, out_sizes, elided - left),
         output_shape=full,
         input_axes=tuple(i for i, letter in enumerate(kernel) if letter not in out_sizes),
@@ -163,6 +162,15 @@ def _check_letters(
                 f"Weight dimension '{letter}' did not have a match in either the input spec '{x}' or the output spec "
                 f"'{y}'. For this layer, the weight must be fully specified."
             )
+
+
+def _closed(letter: str, in_sizes: dict[str, Any], out_sizes: dict[str, Any]) -> int:
+    """Return the size of an axis of the kernel: an open one of the output may be known from the input."""
+    size = out_sizes.get(letter)
+    size = in_sizes.get(letter) if size is None else size
+    if size is None:
+        raise ShapeMismatch(f"The kernel needs a defined size for dimension '{letter}', which is open.")
+    return size
 
 
 def _bias_shape(bias_axes: str, y: str, sizes: dict[str, Any], elided_after: int) -> tuple[int, ...]:

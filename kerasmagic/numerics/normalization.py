@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-
-Array = jax.Array
+from jax import Array
 
 
 def moments(

@@ -21,7 +21,9 @@ Product = Callable[[Array, Array], Array]
 Step = Callable[[Any, Any, Any], tuple[Array, Any, Any]]
 
 
-def gated_product(x: Array, kernel: Array, mask: Array | None = None, product: Product = jnp.matmul) -> Array:
+def gated_product(
+    x: Array, kernel: Array, mask: Array | None = None, product: Product = jnp.matmul, axis: int = -1
+) -> Array:
     """Return ``(x * mask) @ kernel``, with a mask of its own for each gate where there are several.
 
     Args:
@@ -29,6 +31,7 @@ def gated_product(x: Array, kernel: Array, mask: Array | None = None, product: P
         kernel: ``(n, gates * units)``, the gates one after the other on the last axis.
         mask: ``(batch, n)``, or ``(gates, batch, n)``; nothing is masked when ``None``.
         product: What multiplies; a convolution for convolutional cells.
+        axis: The axis of the gates in what it returns.
 
     Returns:
         ``(..., batch, gates * units)``.
@@ -43,7 +46,7 @@ def gated_product(x: Array, kernel: Array, mask: Array | None = None, product: P
     if mask.shape[0] == 1:
         return product(x * mask[0], kernel)
     kernels = jnp.split(kernel, mask.shape[0], axis=-1)
-    return jnp.concatenate([product(x * m, k) for m, k in zip(mask, kernels, strict=True)], axis=-1)
+    return jnp.concatenate([product(x * m, k) for m, k in zip(mask, kernels, strict=True)], axis=axis)
 
 
 def lstm_step(

@@ -68,7 +68,9 @@ class TrainingRun:
         self.state = take(self.variables)
         self.logs: Mapping[str, Any] = {}
         self.total_step = 0
-        self.watches_batches = callbacks.watches_batches
+        hooks = ("on_train_batch_begin", "on_train_batch_end")
+        self.calls_at_batches = any(callbacks.wants(hook) for hook in hooks)
+        self.shows_weights_at_batches = any(callbacks.wants(hook, at_once=True) for hook in hooks)
         self.guard = InterruptGuard()
 
     def run(self) -> None:
@@ -118,18 +120,26 @@ class TrainingRun:
         """Run the steps of an epoch; return whether there was a batch."""
         count = 0
         for count, batch in enumerate(batches, 1):
-            if self.watches_batches:
-                self.callbacks.on_train_batch_begin(count - 1)
-                self.state = take(self.variables)
+            self._before_batch(count - 1)
             self._one_step(to_device(batch))
-            if self.watches_batches:
-                put(self.variables, self.state)
-                self.callbacks.on_train_batch_end(count - 1, pythonify(self.logs))
+            self._after_batch(count - 1)
             if count % self.plan.steps_per_execution == 0:
                 self._report(epoch, count, _batch_samples(batch))
             if self.model.stop_training:
                 break
         return count > 0
+
+    def _before_batch(self, index: int) -> None:
+        if self.calls_at_batches:
+            self.callbacks.on_train_batch_begin(index)
+        if self.shows_weights_at_batches:
+            self.state = take(self.variables)
+
+    def _after_batch(self, index: int) -> None:
+        if self.shows_weights_at_batches:
+            put(self.variables, self.state)
+        if self.calls_at_batches:
+            self.callbacks.on_train_batch_end(index, dict(self.logs))
 
     def _one_step(self, batch: Any) -> None:
         with self.guard.critical():

@@ -146,7 +146,7 @@ class Programs(Layer):
 
     def predict_step(self, state: Any, data: Any) -> tuple[Any, Any]:
         """Return the outputs for a batch and the new non-trainable values."""
-        outputs, new = step.predict_step(self, TrainState(*state, [], []), data)
+        outputs, new = step.predict_step(self, TrainState(state[0], state[1], [], []), data)
         return outputs, new.non_trainable
 
     # The compiled steps, each from a TrainState to a TrainState

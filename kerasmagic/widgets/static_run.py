@@ -39,6 +39,12 @@ _STYLES = {
     "validation": 'stroke="var(--km-ink)" stroke-width="1.5" stroke-dasharray="5 3"',
 }
 
+_DOT = {
+    "step": _STYLES["step"],
+    "epoch": 'stroke="var(--km-accent)" stroke-width="4"',
+    "validation": 'stroke="var(--km-ink)" stroke-width="4"',
+}
+
 
 def bundle(state: RunState) -> dict[str, Any]:
     """Return the run as ``text/plain``, ``text/html`` and ``image/png`` where matplotlib is installed.
@@ -179,9 +185,11 @@ def _svg_line(series: Series, chart: Chart) -> str:
     if not commands:
         return ""
     if len(commands) == 1:
+        # A path of one point would be invisible: a short stroke with round ends is a dot.
         commands.append("h0.01")
     path = "".join(commands)
-    look = f'fill="none" stroke-linejoin="round" stroke-linecap="round" {_STYLES[series.kind]}'
+    style = _DOT[series.kind] if commands[-1] == "h0.01" else _STYLES[series.kind]
+    look = f'fill="none" stroke-linejoin="round" stroke-linecap="round" {style}'
     return f'<path d="{path}" {look}/>'
 
 

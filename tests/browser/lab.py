@@ -28,6 +28,8 @@ IDLE_SECONDS = 180
 Theme = Literal["light", "dark"]
 THEMES: dict[Theme, str] = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
+ERROR_OUTPUT = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
+
 # What JupyterLab would otherwise ask or tell on its first start, on top of the notebook.
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -251,7 +253,7 @@ class NotebookPage:
 
     def error_outputs(self) -> list[str]:
         """Return the text of every output that is an error, of a cell or of a widget that can't be shown."""
-        outputs = self.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
+        outputs = self.page.locator(ERROR_OUTPUT)
         missing = self.page.locator(".jp-OutputArea-output", has_text="Error displaying widget")
         return outputs.all_inner_texts() + missing.all_inner_texts()
 

@@ -57,6 +57,10 @@ CASES: list[Case] = [
     ),
     Case("Conv2D", {"filters": 4, "kernel_size": 2, "use_bias": False, "data_format": FIRST}, (2, 3, 4, 4)),
     Case("Conv2D", {"filters": 3, "kernel_size": 2, **OPTIONS}, (2, 4, 4, 2)),
+    Case("Conv1D", {"filters": 4, "kernel_size": 3, "lora_rank": 2}, (2, 7, 3)),
+    Case(
+        "Conv2D", {"filters": 4, "kernel_size": 2, "groups": 2, "lora_rank": 2, "lora_alpha": 3}, (2, 4, 4, 6)
+    ),
     Case(
         "Conv3D",
         {"filters": 3, "kernel_size": [1, 2, 3], "padding": "same"},

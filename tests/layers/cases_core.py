@@ -116,7 +116,15 @@ STRUCTURAL: list[Case] = [
     Case("Identity", {}, (2, 3)),
     Case("Identity", {}, (2, 3, 4), mask=True),
     Case("Masking", {}, (2, 3, 4)),
-    Case("Masking", {"mask_value": 2.0}, (2, 3, 1), dtype="int32", high=3),
+    Case(
+        "Masking",
+        {"mask_value": 2.0},
+        (2, 5, 1),
+        dtype="int32",
+        high=3,
+        note="Keras' symbolic output of integers is float32, its values are integers",
+        skip=frozenset({"shape", "mixed_precision"}),
+    ),
 ]
 
 RESHAPING: list[Case] = [

@@ -9,36 +9,45 @@ from tests.layers.case import Case, nested
 X = (3, 5, 2)
 BOTH_OPEN = (0, 1)
 NO_SEED = "Keras' SimpleRNN loses its seed."
+CHANNELS_FIRST = "Keras cannot convolve in this layout on CPU."
+FORWARD: frozenset[str] = frozenset()
 UNROLLED = "An unrolled loop needs a fixed time, and Keras cannot unroll over an open one either."
 PARTS: list[dict[str, Any]] = [
     {},
-    {"return_sequences": True},
+    {"return_sequences": True, "return_state": True, "use_bias": False},
+    {"go_backwards": True, "return_sequences": True, "activation": None},
+    {"go_backwards": True, "return_state": True, "activation": "relu"},
+]
+MASKED_PARTS: list[dict[str, Any]] = [
+    {},
     {"return_sequences": True, "return_state": True},
-    {"go_backwards": True, "return_sequences": True},
-    {"go_backwards": True, "return_state": True},
-    {"return_sequences": True, "zero_output_for_mask": True},
-    {"use_bias": False},
-    {"activation": "relu"},
-    {"activation": None},
+    {"go_backwards": True, "return_sequences": True, "zero_output_for_mask": True},
 ]
 
 
-def rows(layer: str, **config: Any) -> list[Case]:
+def rows(layer: str) -> list[Case]:
     """Return the rows that every layer with a cell of its own has."""
     return [
-        *(Case(layer, {"units": 4, **config, **part}, X, open_axes=BOTH_OPEN) for part in PARTS),
-        *(Case(layer, {"units": 4, **config, **part}, X, mask=True, open_axes=BOTH_OPEN) for part in PARTS[:6]),
+        *(Case(layer, {"units": 4, **part}, X, open_axes=BOTH_OPEN) for part in PARTS),
+        *(Case(layer, {"units": 4, **part}, X, mask=True, open_axes=BOTH_OPEN) for part in MASKED_PARTS),
         Case(layer, {"units": 4, "unroll": True, "return_sequences": True}, X, note=UNROLLED),
         Case(layer, {"units": 4, "unroll": True, "go_backwards": True}, X, mask=True, note=UNROLLED),
-        Case(layer, {"units": 3, "kernel_initializer": "he_normal", "bias_initializer": "ones"}, X),
-        Case(layer, {"units": 3, "recurrent_initializer": "glorot_uniform"}, X),
         Case(
             layer,
-            {"units": 3, "kernel_regularizer": "l2", "recurrent_regularizer": "l1", "bias_regularizer": "l2"},
+            {
+                "units": 3,
+                "kernel_initializer": "he_normal",
+                "recurrent_initializer": "glorot_uniform",
+                "bias_initializer": "ones",
+                "kernel_regularizer": "l2",
+                "recurrent_regularizer": "l1",
+                "bias_regularizer": "l2",
+                "kernel_constraint": "non_neg",
+                "recurrent_constraint": "max_norm",
+                "bias_constraint": "unit_norm",
+            },
             X,
         ),
-        Case(layer, {"units": 3, "kernel_constraint": "non_neg", "recurrent_constraint": "max_norm"}, X),
-        Case(layer, {"units": 3, "bias_constraint": "unit_norm"}, X),
     ]
 
 
@@ -55,9 +64,7 @@ def cells() -> list[Case]:
         cell = nested(name, units=3)
         stack = nested("StackedRNNCells", cells=[cell, nested("LSTMCell", units=4)])
         found += [
-            Case("RNN", {"cell": cell, "return_sequences": True}, X, open_axes=BOTH_OPEN),
             Case("RNN", {"cell": cell, "return_state": True, "go_backwards": True}, X, mask=True),
-            Case("RNN", {"cell": stack, "return_sequences": True}, X),
             Case("RNN", {"cell": stack}, X, mask=True, open_axes=BOTH_OPEN),
         ]
     return found
@@ -65,18 +72,13 @@ def cells() -> list[Case]:
 
 def bidirectional() -> list[Case]:
     """Return every mode of merging, with and without states and masks."""
-    found = []
-    for mode in ("concat", "sum", "mul", "ave", None):
-        for layer in (
-            nested("LSTM", units=3, return_sequences=True),
-            nested("GRU", units=3),
-            nested("SimpleRNN", units=3, return_state=True, return_sequences=True),
-        ):
-            config = {"layer": layer, "merge_mode": mode}
-            found += [
-                Case("Bidirectional", config, X, open_axes=BOTH_OPEN),
-                Case("Bidirectional", config, X, mask=True),
-            ]
+    lstm = nested("LSTM", units=3, return_sequences=True)
+    gru = nested("GRU", units=3, return_state=True)
+    found = [
+        Case("Bidirectional", {"layer": lstm, "merge_mode": mode}, X, mask=True, open_axes=BOTH_OPEN)
+        for mode in ("concat", "sum", "mul", "ave", None)
+    ]
+    found += [Case("Bidirectional", {"layer": gru, "merge_mode": mode}, X) for mode in ("concat", None)]
     different = {
         "layer": nested("LSTM", units=3),
         "backward_layer": nested("GRU", units=2, go_backwards=True),
@@ -99,6 +101,35 @@ def states() -> list[Case]:
     ]
 
 
+def convolutional() -> list[Case]:
+    """Return the rows of the convolutional layers."""
+    line, image, volume = (2, 3, 6, 2), (2, 3, 5, 6, 2), (2, 3, 4, 4, 5, 2)
+    small = {"filters": 3, "kernel_size": 2}
+    return [
+        Case("ConvLSTM1D", small, line, open_axes=BOTH_OPEN),
+        Case("ConvLSTM1D", {**small, "strides": 2, "return_sequences": True, "return_state": True}, line),
+        Case("ConvLSTM1D", {**small, "dilation_rate": 2, "use_bias": False, "unit_forget_bias": False}, line),
+        Case(
+            "ConvLSTM1D", {**small, "padding": "same", "go_backwards": True, "return_sequences": True}, line
+        ),
+        Case(
+            "ConvLSTM1D",
+            {**small, "activation": "relu", "recurrent_activation": "tanh", "kernel_regularizer": "l2"},
+            line,
+        ),
+        *(
+            Case("ConvLSTM1D", {**small, **config}, line, call={"training": True})
+            for config in ({"dropout": 0.3, "seed": 1}, {"dropout": 0.3, "recurrent_dropout": 0.4})
+        ),
+        Case("ConvLSTM2D", {"filters": 3, "kernel_size": [3, 2], "strides": [1, 2]}, image),
+        Case("ConvLSTM3D", {**small, "padding": "same", "return_sequences": True}, volume),
+        *(
+            Case(name, {**small, "data_format": "channels_first"}, shape, skip=FORWARD, note=CHANNELS_FIRST)
+            for name, shape in (("ConvLSTM1D", (2, 3, 2, 6)), ("ConvLSTM2D", (2, 3, 2, 5, 6)))
+        ),
+    ]
+
+
 CASES: list[Case] = [
     *rows("SimpleRNN"),
     *rows("LSTM"),
@@ -117,6 +148,7 @@ CASES: list[Case] = [
     *cells(),
     *bidirectional(),
     *states(),
+    *convolutional(),
     Case("TimeDistributed", {"layer": nested("Dense", units=4, activation="relu")}, X),
     Case("TimeDistributed", {"layer": nested("Dense", units=4)}, X, mask=True),
     Case("TimeDistributed", {"layer": nested("LSTM", units=3)}, (2, 3, 4, 2)),

@@ -28,7 +28,6 @@ class Library:
     set_mask: Callable[[Any, Any], None]
     get_mask: Callable[[Any], Any]
     call: Callable[..., Any]
-    jit: bool
 
 
 @functools.cache
@@ -48,7 +47,6 @@ def ours() -> Library:
         set_mask=set_keras_mask,
         get_mask=get_keras_mask,
         call=call,
-        jit=True,
     )
 
 
@@ -76,7 +74,6 @@ def oracle() -> Library:
         set_mask=backend.set_keras_mask,
         get_mask=backend.get_keras_mask,
         call=call,
-        jit=False,
     )
 
 
@@ -243,17 +240,14 @@ class Row:
         outputs = flat(outputs)
         return outputs, [self.library.get_mask(x) for x in outputs], updated, losses
 
-    @functools.cached_property
-    def forward(self) -> Any:
-        """Outputs of a call outside of any trace."""
-        trainable, state = self.values()
-        outputs, masks, _, _ = self.call(trainable, state, self.sample.inputs)
-        return outputs, masks
+    def eager(self) -> list[Any]:
+        """Return the outputs of a call outside of any trace."""
+        return self.call(*self.values(), self.sample.inputs)[0]
 
     @functools.cached_property
-    def result(self) -> Result:
-        """Outputs and gradients, from one differentiated call."""
-        trainable, state = self.values()
+    def compiled(self) -> Callable[..., Any]:
+        """The differentiated call: faster to compile as a whole than operation by operation."""
+        _, state = self.values()
         floats = [i for i, x in enumerate(self.sample.inputs) if x.dtype.kind == "f"]
 
         def scalar(trainable: list[Any], given: list[Any]) -> Any:
@@ -268,11 +262,13 @@ class Row:
             )
             return jnp.asarray(total, "float32"), (outputs, masks, updated, sum(losses, jnp.zeros(())))
 
-        function = jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True)
-        if self.library.jit:
-            function = jax.jit(function)
+        function = jax.jit(jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True))
         given = [jnp.asarray(self.sample.inputs[i]) for i in floats]
-        (_, (outputs, masks, updated, losses)), (by_weight, by_input) = function(trainable, given)
+        return lambda trainable: function(trainable, given)
+
+    def run(self, trainable: list[Any]) -> Result:
+        """Return what the layer computes with these values of its trainable variables."""
+        (_, (outputs, masks, updated, losses)), (by_weight, by_input) = self.compiled(trainable)
         return Result(
             [np.asarray(y) for y in outputs],
             [None if m is None else np.asarray(m) for m in masks],
@@ -281,6 +277,16 @@ class Row:
             [np.asarray(g) for g in by_weight],
             [np.asarray(g) for g in by_input],
         )
+
+    @functools.cached_property
+    def result(self) -> Result:
+        """Outputs and gradients with the drawn weights."""
+        return self.run(self.values()[0])
+
+    def outputs(self) -> list[Any]:
+        """Return the outputs alone."""
+        trainable, state = self.values()
+        return jax.jit(lambda trainable: self.call(trainable, state, self.sample.inputs)[0])(trainable)
 
 
 def _cotangent(shape: tuple[int, ...]) -> np.ndarray:

@@ -323,9 +323,17 @@ def test_loss_scaling_works_step_by_step() -> None:
     w = Variable(jnp.array([1.0]), name="w")
     optimizer = optimizers.LossScaleOptimizer(optimizers.SGD(1.0), initial_scale=2.0, dynamic_growth_steps=1)
     optimizer.apply([jnp.array([1.0])], [w])
-    assert (float(w[0]), float(optimizer.dynamic_scale.value), int(optimizer.iterations.value)) == (0.5, 4.0, 1)
+    assert (float(w[0]), float(optimizer.dynamic_scale.value), int(optimizer.iterations.value)) == (
+        0.5,
+        4.0,
+        1,
+    )
     optimizer.apply([jnp.array([jnp.nan])], [w])
-    assert (float(w[0]), float(optimizer.dynamic_scale.value), int(optimizer.iterations.value)) == (0.5, 2.0, 1)
+    assert (float(w[0]), float(optimizer.dynamic_scale.value), int(optimizer.iterations.value)) == (
+        0.5,
+        2.0,
+        1,
+    )
 
 
 def test_loss_scaling_skips_steps_that_are_not_finite() -> None:

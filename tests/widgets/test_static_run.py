@@ -13,7 +13,7 @@ from kerasmagic.training.events import StepsDone, WeightsSeen
 from kerasmagic.widgets import options, static_run
 from kerasmagic.widgets.chart import charts
 from tests.widgets.markup import Tags
-from tests.widgets.runs import HOSTILE, histogram, started, state_after, whole_run
+from tests.widgets.runs import HOSTILE, epoch, histogram, started, state_after, whole_run
 
 OUTCOMES = ["finished", "stopped", "interrupted", "failed"]
 
@@ -116,3 +116,10 @@ def test_deterministic_comes_from_the_environment_too(monkeypatch):
         assert not options.deterministic()
     monkeypatch.setenv(options.ENVIRONMENT_VARIABLE, "0")
     assert not options.deterministic()
+
+
+def test_a_single_epoch_is_a_dot_that_can_be_seen():
+    events = [started(), *epoch(0, 0.0)]
+    svg = static_run.svg(charts(state_after(events))[0])
+    assert svg.count('h0.01" fill="none" stroke-linejoin="round" stroke-linecap="round"') == 2
+    assert svg.count('stroke-width="4"') == 2

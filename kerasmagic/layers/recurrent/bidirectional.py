@@ -135,7 +135,9 @@ class Bidirectional(LibraryLayer):
 
     def _run(self, layer: Any, sequences: Any, states: Any, mask: Any, training: Any) -> tuple[Any, ...]:
         parameters = layer._call_signature.parameters
-        options = {name: value for name, value in (("mask", mask), ("training", training)) if name in parameters}
+        options = {
+            name: value for name, value in (("mask", mask), ("training", training)) if name in parameters
+        }
         if states is not None:
             options["initial_state"] = states
         outputs = layer(sequences, **options)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kerasmagic.core.random import SeedGenerator
 from kerasmagic.core.serialization import resolve
@@ -24,15 +25,6 @@ class DropoutMasks(NamedTuple):
 
     inputs: Any = None
     state: Any = None
-
-
-def arguments(namespace: Mapping[str, Any], *but: str) -> dict[str, Any]:
-    """Return the arguments of a constructor, from the ``locals()`` of its first line, all ``but`` some.
-
-    A constructor says its parameters once, in its signature, and hands on what it does not keep itself.
-    """
-    named = {k: v for k, v in namespace.items() if k not in ("self", "__class__", "kwargs", *but)}
-    return {**named, **namespace.get("kwargs", {})}
 
 
 def clamped_rate(name: str, rate: Any) -> float:
@@ -136,9 +128,15 @@ class RecurrentCell(LibraryLayer):
                 name="bias",
             )
 
+    unit_forget_bias: bool = False
+
     def first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        """Return the initial bias."""
-        return self.bias_initializer(shape, dtype=dtype)
+        """Return the initial bias; with ``unit_forget_bias`` that of the second of four gates is ones."""
+        if not self.unit_forget_bias:
+            return self.bias_initializer(shape, dtype=dtype)
+        units = shape[0] // self.gates
+        first, rest = (np.asarray(self.bias_initializer((n,), dtype=dtype)) for n in (units, 2 * units))
+        return np.concatenate([first, np.ones(units, first.dtype), rest])
 
     @property
     def input_bias(self) -> Any:

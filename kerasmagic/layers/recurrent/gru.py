@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.arguments import positive_integer
 from kerasmagic.foundation.registry import ACTIVATIONS
-from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell, arguments
+from kerasmagic.foundation.signature import handed_on
+from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN, checked_cudnn
 from kerasmagic.numerics.recurrent import gru_step
 
@@ -61,7 +62,7 @@ class GRUCell(RecurrentCell):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**arguments(locals(), "units", "recurrent_activation", "reset_after"))
+        super().__init__(**handed_on(locals(), "units", "recurrent_activation", "reset_after"))
         self.units = positive_integer("units", units)
         self.recurrent_activation = resolve(ACTIVATIONS, recurrent_activation or "linear")
         self.reset_after = reset_after
@@ -171,5 +172,5 @@ class GRU(CellRNN):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ):
-        super().__init__(**arguments(locals(), "use_cudnn"))
+        super().__init__(**handed_on(locals(), "use_cudnn"))
         self.use_cudnn = checked_cudnn(use_cudnn)

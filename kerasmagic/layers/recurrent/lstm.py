@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.arguments import positive_integer
 from kerasmagic.foundation.registry import ACTIVATIONS
-from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell, arguments
+from kerasmagic.foundation.signature import handed_on
+from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN, checked_cudnn
 from kerasmagic.numerics.recurrent import gated_product, lstm_step
 
@@ -65,7 +64,7 @@ class LSTMCell(RecurrentCell):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**arguments(locals(), "units", "recurrent_activation", "unit_forget_bias"))
+        super().__init__(**handed_on(locals(), "units", "recurrent_activation", "unit_forget_bias"))
         self.units = positive_integer("units", units)
         self.recurrent_activation = resolve(ACTIVATIONS, recurrent_activation or "linear")
         self.unit_forget_bias = unit_forget_bias
@@ -83,14 +82,6 @@ class LSTMCell(RecurrentCell):
     def build(self, input_shape: Any) -> None:
         wide = self.gates * self.units
         self.add_weights((input_shape[-1], wide), (self.units, wide), (wide,))
-
-    def first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        if not self.unit_forget_bias:
-            return super().first_bias(shape, dtype)
-        units = self.units
-        # input gate, forget gate, candidate and output gate
-        first, rest = (self.bias_initializer((n,), dtype=dtype) for n in (units, 2 * units))
-        return np.concatenate([first, np.ones(units, np.asarray(first).dtype), rest])
 
     def advance(self, projected: Any, states: list[Any], masks: DropoutMasks) -> tuple[Any, list[Any]]:
         z = projected + gated_product(states[0], self.recurrent_kernel.value, masks.state)
@@ -168,5 +159,5 @@ class LSTM(CellRNN):
         use_cudnn: Any = "auto",
         **kwargs: Any,
     ):
-        super().__init__(**arguments(locals(), "use_cudnn"))
+        super().__init__(**handed_on(locals(), "use_cudnn"))
         self.use_cudnn = checked_cudnn(use_cudnn)

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 
 from kerasmagic.core import tree
 from kerasmagic.core.input_spec import InputSpec
-from kerasmagic.core.layer import Layer
 from kerasmagic.core.scope import name_scope
 from kerasmagic.core.serialization import deserialize_keras_object
 from kerasmagic.core.variable import Variable

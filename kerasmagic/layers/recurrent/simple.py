@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from kerasmagic.foundation.arguments import positive_integer
-from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, arguments, of_cell
+from kerasmagic.foundation.signature import handed_on
+from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN
 from kerasmagic.numerics.recurrent import gated_product
 
@@ -55,7 +56,7 @@ class SimpleRNNCell(RecurrentCell):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**arguments(locals(), "units"))
+        super().__init__(**handed_on(locals(), "units"))
         self.units = positive_integer("units", units)
 
     @property
@@ -141,7 +142,7 @@ class SimpleRNN(CellRNN):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**arguments(locals()))
+        super().__init__(**handed_on(locals()))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

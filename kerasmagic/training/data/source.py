@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import jax
@@ -134,25 +134,26 @@ def _unlist(y: Any) -> Any:
 
 
 def _from_iterable(x: Any, class_weight: Mapping[int, float] | None, steps: int | None) -> Source:
-    if not isinstance(x, Iterable) and not hasattr(x, "__getitem__"):
+    indexed: bool = hasattr(x, "__getitem__") and hasattr(x, "__len__") and not hasattr(x, "__iter__")
+    if not indexed and not isinstance(x, Iterable):
         raise InvalidArgument(
             f"Cannot take batches from a {type(x).__name__}. Pass NumPy or JAX arrays (in lists or dicts for "
             "several inputs), a pandas frame, or an iterable of batches `(x, y)`."
         )
-    length = len(x) if hasattr(x, "__len__") else None
+    data: Any = x
+    length = len(data) if isinstance(x, Sized) else None
 
     def batches() -> Iterator[Any]:
-        source = (
-            iter(x)
-            if not hasattr(x, "__getitem__") or hasattr(x, "__iter__")
-            else (x[i] for i in range(len(x)))
-        )
-        for batch in source:
+        for batch in _items(data, length or 0) if indexed else iter(data):
             yield _with_class_weight(batch, class_weight)
 
     one_pass = isinstance(x, Iterator)
     on_epoch_end = getattr(x, "on_epoch_end", None)
     return Source(batches, steps or length, one_pass=one_pass, on_epoch_end=on_epoch_end)
+
+
+def _items(x: Any, length: int) -> Iterator[Any]:
+    return (x[i] for i in range(length))
 
 
 def _with_class_weight(batch: Any, class_weight: Mapping[int, float] | None) -> Any:

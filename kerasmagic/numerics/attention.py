@@ -1,0 +1,169 @@
+"""Attention: every query takes a mean of the values, weighted by how well their keys fit it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+
+def causal_mask(queries: Any, keys: Any) -> Array:
+    """Return ``(1, queries, keys)``: whether a query may look at a key, which must not come after it.
+
+    >>> causal_mask(2, 3)[0].tolist()
+    [[True, False, False], [True, True, False]]
+    """
+    return (jnp.arange(queries)[:, None] >= jnp.arange(keys)[None, :])[None]
+
+
+def window_mask(queries: Any, keys: Any, width: int) -> Array:
+    """Return ``(1, queries, keys)``: whether a key is less than ``width`` places from a query.
+
+    >>> window_mask(3, 3, 2)[0].tolist()
+    [[True, True, False], [True, True, True], [False, True, True]]
+    """
+    return (jnp.abs(jnp.arange(queries)[:, None] - jnp.arange(keys)[None, :]) < width)[None]
+
+
+def additive_scores(query: Array, key: Array, scale: Array | float = 1.0) -> Array:
+    """Return ``sum(scale * tanh(query + key))`` for every pair.
+
+    Args:
+        query: ``(batch, queries, dim)``.
+        key: ``(batch, keys, dim)``.
+        scale: ``(dim,)``, or one number.
+
+    Returns:
+        ``(batch, queries, keys)``.
+    """
+    return jnp.sum(scale * jnp.tanh(query[..., :, None, :] + key[..., None, :, :]), axis=-1)
+
+
+def masked_softmax(scores: Array, mask: Array | None) -> Array:
+    """Return the softmax of ``scores`` over the last axis, where masked scores do not count.
+
+    Args:
+        scores: ``(..., queries, keys)``.
+        mask: Booleans that broadcast to it; a row without any true entry counts all of them alike.
+
+    Returns:
+        As ``scores``, in their dtype; computed in at least 32 bits.
+    """
+    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    if mask is not None:
+        # Finite, so that a row that is masked throughout has a mean and no NaN.
+        wide = jnp.where(mask, wide, 0.7 * jnp.finfo(wide.dtype).min)
+    return jax.nn.softmax(wide, axis=-1).astype(scores.dtype)
+
+
+def fused_attention(
+    query: Array, key: Array, value: Array, mask: Array | None, *, scale: float, causal: bool, flash: bool
+) -> Array:
+    """Return dot-product attention without its weights, by JAX's own kernel.
+
+    Args:
+        query: ``(batch, queries, heads, dim)``.
+        key: ``(batch, keys, key_heads, dim)``, where ``key_heads`` divides ``heads``.
+        value: ``(batch, keys, key_heads, dim)``.
+        mask: Broadcasts to ``(batch, heads, queries, keys)``.
+        scale: Factor of the scores.
+        causal: Whether queries look back only.
+        flash: Whether the kernel must be cuDNN's, where there is a GPU.
+
+    Returns:
+        ``(batch, queries, heads, dim)``.
+    """
+    implementation = "cudnn" if flash and jax.default_backend() == "gpu" else None
+    return jax.nn.dot_product_attention(
+        query, key, value, mask=mask, scale=scale, is_causal=causal, implementation=implementation
+    )
+
+
+def multi_head_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None = None,
+    *,
+    axes: Sequence[int] = (1,),
+    scale: float = 1.0,
+    drop: Callable[[Array], Array] | None = None,
+) -> tuple[Array, Array]:
+    """Return dot-product attention over any axes, and its weights.
+
+    Args:
+        query: ``(batch, ..., heads, dim)``.
+        key: ``(batch, ..., key_heads, dim)``, where ``key_heads`` divides ``heads``.
+        value: ``(batch, ..., key_heads, value_dim)``.
+        mask: Broadcasts to the weights once axes are put in front of its last ones.
+        axes: The axes that are attended over; the others are like the batch.
+        scale: Factor of the scores.
+        drop: What is done to the weights before they are used.
+
+    Returns:
+        ``(batch, ..., heads, value_dim)``, and the weights ``(batch, *others, heads, *queries, *keys)``,
+        before anything is dropped.
+
+    >>> import jax.numpy as jnp
+    >>> x = jnp.ones((2, 5, 4, 8))
+    >>> [y.shape for y in multi_head_attention(x, x[:, :, :2], x[:, :, :2])]
+    [(2, 5, 4, 8), (2, 4, 5, 5)]
+    """
+    # Heads before positions: then both products are of plain matrices, which is much faster than the einsum.
+    q, k, v = (_heads_first(x, axes) for x in (query, key, value))
+    heads, key_heads = q.shape[-3], k.shape[-3]
+    sizes = [query.shape[a] for a in axes], [key.shape[a] for a in axes]
+    # Heads that share a key stand one below the other, as more queries.
+    together = (*q.shape[:-3], key_heads, -1, q.shape[-1])
+    scores = jnp.matmul(jnp.reshape(q * scale, together), jnp.swapaxes(k, -1, -2))
+    scores = jnp.reshape(scores, (*q.shape[:-3], heads, *sizes[0], *sizes[1]))
+    flat = (*q.shape[:-3], heads, q.shape[-2], k.shape[-2])
+    weights = masked_softmax(jnp.reshape(scores, flat), _flat_mask(mask, scores.shape, len(axes), flat))
+    used = weights if drop is None else drop(weights)
+    output = jnp.matmul(jnp.reshape(used, (*together[:-1], k.shape[-2])), v)
+    output = jnp.reshape(output, (*q.shape[:-1], v.shape[-1]))
+    return _heads_last(output, axes, sizes[0]), jnp.reshape(weights, scores.shape)
+
+
+def _flat_mask(mask: Array | None, scores: tuple[Any, ...], axes: int, flat: tuple[Any, ...]) -> Array | None:
+    if mask is None:
+        return None
+    mask = insert_axes(mask, len(scores), axes).astype(bool)
+    if axes == 1:
+        return mask
+    whole = (*mask.shape[: -2 * axes], *scores[-2 * axes :])
+    return jnp.reshape(jnp.broadcast_to(mask, whole), (*mask.shape[: -2 * axes], *flat[-2:]))
+
+
+def insert_axes(mask: Array, rank: int, axes: int = 1) -> Array:
+    """Return ``mask`` with axes of size 1 before its last ``2 * axes`` ones, so that its rank is ``rank``.
+
+    >>> insert_axes(jnp.ones((2, 5, 6)), 4).shape
+    (2, 1, 5, 6)
+    """
+    front, back = mask.shape[: -2 * axes], mask.shape[-2 * axes :]
+    return jnp.reshape(mask, (*front, *(1,) * (rank - mask.ndim), *back))
+
+
+def _others(rank: int, axes: Sequence[int]) -> list[int]:
+    return [axis for axis in range(rank - 2) if axis not in axes]
+
+
+def _heads_first(x: Array, axes: Sequence[int]) -> Array:
+    """Return ``(batch, ..., heads, dim)`` as ``(batch, *others, heads, positions, dim)``."""
+    others = _others(x.ndim, axes)
+    x = jnp.transpose(x, (*others, x.ndim - 2, *axes, x.ndim - 1))
+    positions = math.prod(x.shape[len(others) + 1 : -1])
+    return jnp.reshape(x, (*x.shape[: len(others) + 1], positions, x.shape[-1]))
+
+
+def _heads_last(x: Array, axes: Sequence[int], sizes: Sequence[Any]) -> Array:
+    """Undo ``_heads_first``."""
+    x = jnp.reshape(x, (*x.shape[:-2], *sizes, x.shape[-1]))
+    order = (*_others(x.ndim, axes), x.ndim - 2, *axes, x.ndim - 1)
+    return jnp.transpose(x, [order.index(axis) for axis in range(x.ndim)])
