@@ -350,6 +350,8 @@ class Layer(Configurable):
     @property
     def losses(self) -> list[Any]:
         """The penalties of the last call, of the layers inside too, and of the regularizers."""
+        if self._losses_override is not None:
+            return list(self._losses_override)
         stateless = scope.get_stateless_scope()
         found: list[Any] = []
         for layer in self._flatten_layers():

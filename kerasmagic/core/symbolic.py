@@ -275,7 +275,8 @@ class FunctionOperation(Operation):
     Args:
         function: The function; pure, its tensors anywhere among its arguments.
         name: The operation's name; from the function when ``None``.
-        spec: What returns its symbolic results, where tracing can't find them: their sizes are in the values.
+        spec: What returns its symbolic results where tracing can't find them, since their sizes are in the
+            values; ``None`` from it means that tracing can.
     """
 
     def __init__(
@@ -292,7 +293,8 @@ class FunctionOperation(Operation):
         return self.function(*args, **kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return self.spec(*args, **kwargs) if self.spec else super().compute_output_spec(*args, **kwargs)
+        known = self.spec(*args, **kwargs) if self.spec else None
+        return super().compute_output_spec(*args, **kwargs) if known is None else known
 
 
 def apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -305,7 +307,7 @@ def lift(function: F, spec: Callable[..., Any] | None = None) -> F:
 
     Args:
         function: The function; pure, its tensors anywhere among its arguments.
-        spec: What returns its symbolic results; they are traced when ``None``.
+        spec: What returns its symbolic results where tracing can't find them, as of ``FunctionOperation``.
 
     Example:
 

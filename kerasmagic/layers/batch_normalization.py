@@ -209,10 +209,10 @@ def _checked_clipping(clipping: dict[str, float] | None) -> dict[str, float]:
     rmax, rmin, dmax = (clipping.get(key) for key in known)
     if rmax is not None and rmin is not None and rmax < rmin:
         raise InvalidArgument(
-            f"rmax should be greater than rmin in the `renorm_clipping` argument. Received: {rmax=}, {rmin=}."
+            f"rmax should be greater than rmin in the `renorm_clipping` argument. Received: {clipping}."
         )
     if dmax is not None and dmax < 0:
         raise InvalidArgument(
-            f"dmax should be non-negative in the `renorm_clipping` argument. Received: {dmax=}."
+            f"dmax should be non-negative in the `renorm_clipping` argument. Received: {clipping}."
         )
     return clipping

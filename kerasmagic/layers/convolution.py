@@ -28,6 +28,7 @@ _FAMILIES = {"initializer": INITIALIZERS, "regularizer": REGULARIZERS, "constrai
 class SlidingKernel(LibraryLayer):
     """What all convolutions share: a window, weights by role, a bias, an activation."""
 
+    config_includes: ClassVar[tuple[str, ...]] = ("activity_regularizer",)
     rank: ClassVar[int]
     paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
     activation: Any

@@ -190,13 +190,17 @@ class _ProjectedAttention(LibraryLayer):
                 f"Layer {self.name!r}: returning attention scores is not supported when flash attention is "
                 "enabled. Please disable flash attention to access attention scores."
             )
-        on_accelerator = self.flash_attention or jax.default_backend() != "cpu"
-        if on_accelerator and query.ndim == 4 and not scores and not self.dropout:
+        # Keras takes its fused kernel unless it needs the weights; of a query that may look nowhere the kernel
+        # makes a mean of all values, the other way makes zero.
+        fusible = query.ndim == 4 and not scores and not self.dropout
+        if fusible and (self.flash_attention or jax.default_backend() != "cpu"):
             mask = None if mask is None else insert_axes(mask, 4)
             flash = bool(self.flash_attention)
             return fused_attention(query, key, value, mask, scale=scale, causal=False, flash=flash), None
         drop = (lambda weights: self._dropout_layer(weights, training=training)) if self.dropout else None
-        return multi_head_attention(query, key, value, mask, axes=axes, scale=scale, drop=drop)
+        return multi_head_attention(
+            query, key, value, mask, axes=axes, scale=scale, zero_masked=not fusible, drop=drop
+        )
 
     def _check_lengths(self, value_shape: Any, key_shape: Any) -> None:
         if tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):

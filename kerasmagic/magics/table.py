@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from kerasmagic.widgets.options import deterministic
-from kerasmagic.widgets.shape_table import ShapeTable, Totals, bits
-from kerasmagic.widgets.sink import in_kernel
+from kerasmagic.widgets.shape_table import ShapeTable, Totals
+from kerasmagic.widgets.shapes import bits
 
 
-def table_of(model: Any) -> Any:
-    """Return what to display for a model: live where there are widgets, else the plain table."""
-    table = ShapeTable(rows=model.rows(), title=model.name, totals=_totals(model))
-    if not in_kernel() or deterministic():
-        return table
-    # anywidget takes a quarter of a second to import and is wanted only here.
-    from kerasmagic.widgets.shape_table_widget import ShapeTableWidget
-
-    return ShapeTableWidget(table)
+def table_of(model: Any) -> ShapeTable:
+    """Return what to display for a model."""
+    return ShapeTable(rows=model.rows(), title=model.name, totals=_totals(model))
 
 
 def _totals(model: Any) -> Totals:

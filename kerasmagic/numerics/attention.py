@@ -44,12 +44,13 @@ def additive_scores(query: Array, key: Array, scale: Array | float = 1.0) -> Arr
     return jnp.sum(scale * jnp.tanh(query[..., :, None, :] + key[..., None, :, :]), axis=-1)
 
 
-def masked_softmax(scores: Array, mask: Array | None) -> Array:
+def masked_softmax(scores: Array, mask: Array | None, *, zero_masked: bool = False) -> Array:
     """Return the softmax of ``scores`` over the last axis, where masked scores do not count.
 
     Args:
         scores: ``(..., queries, keys)``.
-        mask: Booleans that broadcast to it; a row without any true entry counts all of them alike.
+        mask: Booleans that broadcast to it.
+        zero_masked: Whether a row without any true entry is zero; else all its entries count alike.
 
     Returns:
         As ``scores``, in their dtype; computed in at least 32 bits.
@@ -58,7 +59,8 @@ def masked_softmax(scores: Array, mask: Array | None) -> Array:
     if mask is not None:
         # Finite, so that a row that is masked throughout has a mean and no NaN.
         wide = jnp.where(mask, wide, 0.7 * jnp.finfo(wide.dtype).min)
-    return jax.nn.softmax(wide, axis=-1).astype(scores.dtype)
+    weights = jax.nn.softmax(wide, axis=-1).astype(scores.dtype)
+    return jnp.where(mask, weights, 0) if zero_masked and mask is not None else weights
 
 
 def fused_attention(
@@ -92,6 +94,7 @@ def multi_head_attention(
     *,
     axes: Sequence[int] = (1,),
     scale: float = 1.0,
+    zero_masked: bool = False,
     drop: Callable[[Array], Array] | None = None,
 ) -> tuple[Array, Array]:
     """Return dot-product attention over any axes, and its weights.
@@ -103,6 +106,7 @@ def multi_head_attention(
         mask: Broadcasts to the weights once axes are put in front of its last ones.
         axes: The axes that are attended over; the others are like the batch.
         scale: Factor of the scores.
+        zero_masked: Whether a query that may look nowhere returns zero; else it returns the mean of all values.
         drop: What is done to the weights before they are used.
 
     Returns:
@@ -123,7 +127,8 @@ def multi_head_attention(
     scores = jnp.matmul(jnp.reshape(q * scale, together), jnp.swapaxes(k, -1, -2))
     scores = jnp.reshape(scores, (*q.shape[:-3], heads, *sizes[0], *sizes[1]))
     flat = (*q.shape[:-3], heads, q.shape[-2], k.shape[-2])
-    weights = masked_softmax(jnp.reshape(scores, flat), _flat_mask(mask, scores.shape, len(axes), flat))
+    mask = _flat_mask(mask, scores.shape, len(axes), flat)
+    weights = masked_softmax(jnp.reshape(scores, flat), mask, zero_masked=zero_masked)
     used = weights if drop is None else drop(weights)
     output = jnp.matmul(jnp.reshape(used, (*together[:-1], k.shape[-2])), v)
     output = jnp.reshape(output, (*q.shape[:-1], v.shape[-1]))

@@ -58,8 +58,8 @@ def get(identifier: Any) -> Any:
         UnknownName: If a name stands for no optimizer; with the nearest right spelling.
         InvalidArgument: If it is nothing that could stand for an optimizer.
 
-    >>> get("adam").beta_1, get({"class_name": "SGD", "config": {"learning_rate": 0.5}}).name
-    (0.9, 'sgd')
+    >>> get("adam").beta_1, get({"class_name": "SGD", "config": {"momentum": 0.5}}).momentum
+    (0.9, 0.5)
     """
     if isinstance(identifier, str) and identifier not in OPTIMIZERS and identifier.lower() in OPTIMIZERS:
         identifier = identifier.lower()

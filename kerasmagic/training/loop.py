@@ -171,7 +171,8 @@ class TrainingRun:
         logs = pythonify(self.logs)
         if self.plan.validate is not None and self.plan.validates(epoch):
             self.emit(events.PhaseStarted("validating", time.time()))
-            logs.update({f"val_{name}": value for name, value in self.plan.validate().items()})
+            measured = {f"val_{name}": value for name, value in self.plan.validate().items()}
+            logs = dict(sorted({**logs, **measured}.items()))
         self.callbacks.on_epoch_end(epoch, logs)
         self.state = take(self.variables)
         self.emit(events.EpochEnded(epoch, logs, _learning_rate(self.model), time.time()))

@@ -24,7 +24,6 @@ from kerasmagic.training.data import Source, as_source, train_validation_split
 from kerasmagic.training.data.arrays import to_device
 from kerasmagic.training.programs import Compiled, Programs
 from kerasmagic.training.sinks import default_sinks
-from kerasmagic.training.terminal import TerminalSink
 
 _runs = itertools.count(1)
 
@@ -178,7 +177,7 @@ class Trainer(Programs):
             validate,
             lambda epoch: _is_due(epoch, validation_freq),
         )
-        sinks = default_sinks(verbose, _plain_sink)
+        sinks = default_sinks(verbose)
         run = loop.TrainingRun(self, self.make_train_function(), source, plan, callback_list, sinks)
         run.emit(self._run_started(source, plan, steps, validate is not None))
         run.run()
@@ -382,7 +381,3 @@ def _known(identifier: str, kind: str) -> None:
 
 def _is_due(epoch: int, frequency: Any) -> bool:
     return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
-
-
-def _plain_sink(level: int) -> events.Sink:
-    return TerminalSink(lines_only=level == 2)

@@ -1,6 +1,6 @@
-"""What notebooks and terminals show: pure state in the middle, one view a file around it.
+"""What notebooks show: pure state in the middle, one view a file around it.
 
 ``reducer`` turns events into a state, ``chart`` and ``readout`` say what there is to see of it,
-``training`` (live), ``static_run`` and ``picture`` (saved) and ``terminal`` show it; ``sink`` picks
-one and ``throttle`` keeps it away from the training. ``shape_table`` and ``error_card`` stand alone.
+``training`` (live), ``static_run`` and ``picture`` (saved) show it; ``sink`` puts them into a cell
+and ``throttle`` keeps them away from the training. ``shape_table`` and ``error_card`` stand alone.
 """

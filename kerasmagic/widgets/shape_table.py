@@ -7,43 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import pathlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from kerasmagic.widgets import units
+from kerasmagic.widgets import shape_script, units
+from kerasmagic.widgets.shapes import ShapeRow, bits, shape_text
 
 MAX_ROWS = 400
-
-
-class ShapeRow(Protocol):
-    """One layer, as the table needs it.
-
-    ``output_shape`` is a tuple of sizes, where an open dimension is a name such as ``"batch"`` or an
-    expression such as ``"5*t"``; tuples, lists or dicts of those stand for several outputs, any text for a
-    shape that is not known. ``parameters`` includes those of the rows nested below (a larger ``depth``).
-    """
-
-    @property
-    def line(self) -> int | None: ...
-    @property
-    def depth(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def output_shape(self) -> Any: ...
-    @property
-    def dtype(self) -> str: ...
-    @property
-    def parameters(self) -> int: ...
-    @property
-    def trainable(self) -> bool: ...
-    @property
-    def status(self) -> str | None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +86,29 @@ class ShapeTable:
         return "\n".join([*lines, "", *_aligned(summary, ["left", "left"])])
 
     def html(self) -> str:
-        """Return the table as HTML; names are escaped, nothing is loaded, no script runs."""
+        """Return the table as HTML that loads nothing; every name in it is escaped.
+
+        Where scripts run, the table becomes live: it gets a field for each open dimension, shapes in
+        numbers and the memory of the outputs. Elsewhere it is the same table without those.
+        """
+        table = self._html_table()
+        data = shape_script.describe(self.rows)
+        # Equal tables on one page share the key: the script of either makes both live, and only once.
+        key = hashlib.sha256((table + data).encode()).hexdigest()[:12]
+        return (
+            f"<style>{style_sheet()}</style>"
+            f'<div class="km-shape-table" data-state="static" data-table="{key}">{table}</div>'
+            f"{shape_script.element(key, data)}"
+        )
+
+    def counted(self) -> Totals:
+        """Return the totals that were given, or those of the outermost rows."""
+        return self.totals or _count(self.rows)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": self.text()}
+
+    def _html_table(self) -> str:
         columns = self._columns()
         head = "".join(
             f'<th scope="col" class="km-{column.align}">{column.heading}</th>' for column in columns
@@ -126,17 +121,9 @@ class ShapeTable:
             for label, value in _summary(self.counted())
         )
         return (
-            f'<style>{style_sheet()}</style><div class="km-shape-table" data-state="static">'
             f"<table><caption>{escape(self.title or 'Layers')}</caption><thead><tr>{head}</tr></thead>"
-            f'<tbody>{body}</tbody></table><div class="km-totals">{foot}</div></div>'
+            f'<tbody>{body}</tbody></table><div class="km-totals">{foot}</div>'
         )
-
-    def counted(self) -> Totals:
-        """Return the totals that were given, or those of the outermost rows."""
-        return self.totals or _count(self.rows)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/html": self.html(), "text/plain": self.text()}
 
     def _columns(self) -> list[Column]:
         absent = {
@@ -147,59 +134,6 @@ class ShapeTable:
 
     def _more(self) -> str:
         return f"{len(self.rows) - MAX_ROWS:,} more layers not shown"
-
-
-def shape_text(shape: Any) -> str:
-    """Return a shape, or a structure of shapes, as text.
-
-    Example:
-
-    >>> shape_text(("batch", 28, 28)), shape_text((4,)), shape_text({"a": (2, 3), "b": ("t",)})
-    ('(batch, 28, 28)', '(4,)', 'a: (2, 3)  b: (t,)')
-    """
-    if isinstance(shape, Mapping):
-        return "  ".join(f"{key}: {shape_text(value)}" for key, value in shape.items())
-    if not is_shape(shape):
-        return str(shape) if isinstance(shape, str) or shape is None else "  ".join(map(shape_text, shape))
-    sizes = ", ".join("?" if size is None else str(size) for size in shape)
-    return f"({sizes},)" if len(shape) == 1 else f"({sizes})"
-
-
-def is_shape(value: Any) -> bool:
-    """Return whether ``value`` is one shape and not a structure of several."""
-    return isinstance(value, tuple | list) and all(
-        isinstance(size, int | str) or size is None for size in value
-    )
-
-
-def shapes(structure: Any) -> Iterator[tuple[int | str | None, ...]]:
-    """Yield every shape of a structure.
-
-    Example:
-
-    >>> list(shapes({"a": (2, 3), "b": [("t",), (4,)]}))
-    [(2, 3), ('t',), (4,)]
-    """
-    if isinstance(structure, Mapping):
-        for value in structure.values():
-            yield from shapes(value)
-    elif is_shape(structure):
-        yield tuple(structure)
-    elif isinstance(structure, tuple | list):
-        for value in structure:
-            yield from shapes(value)
-
-
-def bits(dtype: str) -> int:
-    """Return how many bits a value of ``dtype`` takes, read from the name.
-
-    Example:
-
-    >>> bits("bfloat16"), bits("int4"), bits("bool"), bits("complex64"), bits("float8_e4m3fn")
-    (16, 4, 8, 64, 8)
-    """
-    digits = re.search(r"\d+", dtype)
-    return 8 if dtype == "bool" else int(digits.group()) if digits else 32
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Where the events of a run go: a live view in a notebook, a progress bar in a terminal.
+"""Where the events of a run go in a notebook: a live view that a picture replaces.
 
 A sink belongs to one run at a time. Nothing that goes wrong in a view reaches the training.
 """
@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kerasmagic.training.events import Event, RunEnded, RunStarted, Sink
+from kerasmagic.training.events import Event, RunEnded, RunStarted
 from kerasmagic.widgets import static_run
 from kerasmagic.widgets.readout import constant_text
 from kerasmagic.widgets.reducer import RunState
-from kerasmagic.widgets.terminal import TerminalSink as TerminalSink
 from kerasmagic.widgets.throttle import Publisher
 
 if TYPE_CHECKING:
@@ -120,26 +119,21 @@ class NotebookSink:
             self.close()
 
 
-def default_sink(verbose: int | str = "auto") -> Sink | None:
-    """Return the sink that suits where this code runs.
+def default_sink(level: int) -> NotebookSink | None:
+    """Return a live view for a run, or ``None`` where plain text has to do.
 
     Args:
-        verbose: As in Keras' ``fit``: ``0`` shows nothing, ``1`` or ``"auto"`` the richest view that the
-            place can show, ``2`` one line of text for each epoch.
+        level: ``1`` for a live view, ``2`` for one line of text an epoch (Keras' ``verbose``).
 
     Returns:
-        A fresh sink, or ``None`` for silence.
+        A fresh sink for level 1 in a kernel that has the widgets' packages.
 
     Example:
 
-    >>> default_sink(0) is None, type(default_sink(2)).__name__
-    (True, 'TerminalSink')
+    >>> default_sink(2) is None
+    True
     """
-    if verbose in (0, "0"):
-        return None
-    if verbose == 2:
-        return TerminalSink(lines_only=True)
-    return NotebookSink() if in_kernel() and _has_widgets() else TerminalSink()
+    return NotebookSink() if level == 1 and in_kernel() and _has_widgets() else None
 
 
 def in_kernel() -> bool:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from kerasmagic.foundation import options
 from kerasmagic.training.events import Histogram
-from kerasmagic.widgets import options, units
+from kerasmagic.widgets import units
 from kerasmagic.widgets.chart import Axis, Chart, Series, charts
 from kerasmagic.widgets.readout import (
     Figure,

@@ -28,8 +28,6 @@ IDLE_SECONDS = 180
 Theme = Literal["light", "dark"]
 THEMES: dict[Theme, str] = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
-ERROR_OUTPUT = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
-
 # What JupyterLab would otherwise ask or tell on its first start, on top of the notebook.
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -252,10 +250,32 @@ class NotebookPage:
             self.page.wait_for_timeout(100)
 
     def error_outputs(self) -> list[str]:
-        """Return the text of every output that is an error, of a cell or of a widget that can't be shown."""
-        outputs = self.page.locator(ERROR_OUTPUT)
+        """Return the message of every output that is an error, of a cell or of a widget that can't be shown."""
+        # On the page an error looks like anything else that was written to stderr: ask the notebook itself.
+        errors: list[str] = self.page.evaluate(
+            """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+                .filter(cell => cell.type === 'code')
+                .flatMap(cell => cell.outputs.toJSON())
+                .filter(output => output.output_type === 'error')
+                .map(output => `${output.ename}: ${output.evalue}`)"""
+        )
         missing = self.page.locator(".jp-OutputArea-output", has_text="Error displaying widget")
-        return outputs.all_inner_texts() + missing.all_inner_texts()
+        return errors + missing.all_inner_texts()
+
+    def wait_for_output(self, selector: str, seconds: float = 120) -> None:
+        """Return when an output that ``selector`` names is on the page.
+
+        Raises:
+            AssertionError: A cell failed before.
+            TimeoutError: There was none within ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.page.locator(selector).count():
+            if errors := self.error_outputs():
+                raise AssertionError("\n".join(errors))
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no {selector} on the page")
+            self.page.wait_for_timeout(100)
 
     def show(self, locator: Locator) -> Locator:
         """Scroll the first match of ``locator`` into view and return it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import recorder
-from tests.browser.lab import ERROR_OUTPUT, NotebookPage, Theme
+from tests.browser.lab import NotebookPage, Theme
 from tests.tools.run_notebook import ACCURACY
 
 pytestmark = pytest.mark.browser
@@ -18,9 +18,7 @@ TRAINING = ".km-training"
 
 def check_page(notebook: NotebookPage) -> None:
     """Assert that the results of a whole run are on the page."""
-    # A widget that can't be shown says so where the table should be.
-    broken = ".jp-OutputArea-output:has-text('Error displaying widget')"
-    notebook.page.locator(f"{SHAPE_TABLE}, {broken}").first.wait_for(state="attached", timeout=30_000)
+    notebook.wait_for_output(SHAPE_TABLE, seconds=30)
     assert notebook.error_outputs() == []
     table = notebook.show(notebook.page.locator(SHAPE_TABLE))
     text = table.inner_text()
@@ -51,9 +49,7 @@ def test_run_all_cells(quickstart: NotebookPage, artifacts: Path, theme: Theme):
     quickstart.run_all_cells()
 
     # In the middle of the training: the live widget, which a person watches.
-    live_or_error = f"{TRAINING} [role=progressbar], {ERROR_OUTPUT}"
-    quickstart.page.locator(live_or_error).first.wait_for(state="attached", timeout=120_000)
-    assert quickstart.error_outputs() == []
+    quickstart.wait_for_output(f"{TRAINING} [role=progressbar]")
     quickstart.page.wait_for_function(
         "selector => Number(document.querySelector(selector)?.getAttribute('aria-valuenow')) > 0",
         arg=f"{TRAINING} [role=progressbar]",

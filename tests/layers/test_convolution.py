@@ -24,6 +24,8 @@ KINDS = [
     "SeparableConv2D",
 ]
 TRANSPOSED = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"]
+# The comparison sets its own weights; Keras would compile a program for every random initial value.
+ONES = "ones"
 
 
 def _steps(draw: st.DrawFn, rank: int) -> tuple[list[int], list[int]]:
@@ -54,10 +56,13 @@ def convolutions(draw: st.DrawFn) -> Case:
         config["groups"] = draw(st.integers(1, 2))
         channels *= config["groups"]
         config["filters"] = config["groups"] * draw(st.integers(1, 2))
+        config["kernel_initializer"] = ONES
     else:
         config["depth_multiplier"] = draw(st.integers(1, 2))
+        config["depthwise_initializer"] = ONES
     if layer.startswith("Separable"):
         config["filters"] = draw(st.integers(1, 3))
+        config["pointwise_initializer"] = ONES
     return placed(draw, layer, config, spatial, channels)
 
 
@@ -75,6 +80,7 @@ def transposed(draw: st.DrawFn) -> Case:
         "output_padding": draw(st.sampled_from([None, output_padding])),
         "dilation_rate": dilation,
         "data_format": None,
+        "kernel_initializer": ONES,
     }
     return placed(draw, layer, config, per_axis(draw, st.integers(1, 4), rank), draw(st.integers(1, 3)))
 

@@ -61,7 +61,6 @@ LAZY_PACKAGES = frozenset({"matplotlib", "pandas", "scipy", "sklearn", "PIL", "I
 LAZY_MODULES = frozenset(
     {
         ("kerasmagic.widgets.sink", "kerasmagic.widgets.training"),
-        ("kerasmagic.magics.table", "kerasmagic.widgets.shape_table_widget"),
         ("kerasmagic.widgets.static_run", "kerasmagic.widgets.picture"),
     }
 )

@@ -13,8 +13,17 @@ from kerasmagic.training.sinks import set_default_sink
 
 
 def small_model(**compile_options):
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, activation="relu"), layers.Dense(3, activation="softmax")])
-    model.compile(**{"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], **compile_options})
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(8, activation="relu"), layers.Dense(3, activation="softmax")]
+    )
+    model.compile(
+        **{
+            "optimizer": "adam",
+            "loss": "sparse_categorical_crossentropy",
+            "metrics": ["accuracy"],
+            **compile_options,
+        }
+    )
     return model
 
 
@@ -104,8 +113,16 @@ def test_two_inputs_and_two_outputs(data):
     x, y = data
     a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
     h = layers.Add()([layers.Dense(5)(a), layers.Dense(5)(b)])
-    model = keras.Model({"a": a, "b": b}, [layers.Dense(3, activation="softmax", name="kind")(h), layers.Dense(1, name="size")(h)])
-    model.compile("adam", {"kind": "sparse_categorical_crossentropy", "size": "mse"}, metrics={"kind": ["accuracy"]}, loss_weights={"size": 0.5})
+    model = keras.Model(
+        {"a": a, "b": b},
+        [layers.Dense(3, activation="softmax", name="kind")(h), layers.Dense(1, name="size")(h)],
+    )
+    model.compile(
+        "adam",
+        {"kind": "sparse_categorical_crossentropy", "size": "mse"},
+        metrics={"kind": ["accuracy"]},
+        loss_weights={"size": 0.5},
+    )
     history = model.fit({"a": x, "b": x}, {"kind": y, "size": x[:, :1]}, verbose=0)
     assert set(history.history) == {"loss", "kind_loss", "size_loss", "kind_accuracy"}
     h = {k: v[0] for k, v in history.history.items()}
@@ -229,7 +246,12 @@ def test_events_tell_the_whole_run(data, recorder):
         *["EpochStarted", "PhaseStarted", *epoch, "WeightsSeen", "RunEnded"],
     ]
     steps = [e for e in recorder.events if isinstance(e, events.StepsDone)]
-    assert [(e.step, e.total_step, e.samples) for e in steps] == [(1, 1, 25), (2, 2, 25), (1, 3, 25), (2, 4, 25)]
+    assert [(e.step, e.total_step, e.samples) for e in steps] == [
+        (1, 1, 25),
+        (2, 2, 25),
+        (1, 3, 25),
+        (2, 4, 25),
+    ]
     assert recorder.events[-1].outcome == "finished"
     (weights,) = [e for e in recorder.events if isinstance(e, events.WeightsSeen)]
     assert {int(h.counts.sum()) for h in weights.histograms.values()} == {32, 8, 24, 3}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from typing import Any
 
 import pytest
 
-from kerasmagic.widgets.shape_table import ShapeTable, Totals, bits, shape_text
-from kerasmagic.widgets.shape_table_widget import ShapeTableWidget, open_dimensions
+from kerasmagic.widgets.shape_table import ShapeTable, Totals
+from kerasmagic.widgets.shapes import bits, open_dimensions, shape_text
 from tests.widgets.markup import Tags
 from tests.widgets.runs import HOSTILE
 
@@ -82,11 +84,31 @@ def test_html_is_a_table_that_can_be_read_aloud():
     ]
 
 
+def script_data(html: str) -> dict[str, Any]:
+    """The JSON that the table hands to its script."""
+    found = re.search(r'enliven\("[0-9a-f]{12}", (.*)\);\n}\)\(\);</script>', html)
+    assert found
+    return json.loads(found[1])
+
+
 def test_hostile_names_are_text():
-    row = Row(HOSTILE, HOSTILE, (HOSTILE, 2), 1, dtype=HOSTILE, status=f'"{HOSTILE}')
-    found = Tags(ShapeTable([row], HOSTILE).html()).found
-    assert {tag for tag, _ in found}.isdisjoint({"img", "script"})
+    row = Row(HOSTILE, HOSTILE, (HOSTILE, f"</script>{HOSTILE}"), 1, dtype=HOSTILE, status=f'"{HOSTILE}')
+    html = ShapeTable([row], HOSTILE).html()
+    found = Tags(html).found
+    assert [attributes for tag, attributes in found if tag == "script"] == [{}]
+    assert "img" not in {tag for tag, _ in found}
     assert not any(name.startswith("on") for _, attributes in found for name in attributes)
+    assert HOSTILE not in html
+    assert script_data(html)["rows"][0]["shape"]["shape"][0] == HOSTILE
+
+
+def test_the_script_is_whole_and_loads_nothing():
+    html = ShapeTable(ROWS).html()
+    script = html.split("<script>")[1]
+    assert script.endswith("</script>")
+    assert script.count("</") == 1
+    assert "<!--" not in script
+    assert not re.search(r"\b(import|fetch|eval|XMLHttpRequest|innerHTML|https?:)", html)
 
 
 def test_the_same_rows_give_the_same_output():
@@ -123,18 +145,22 @@ def test_bits():
     assert [bits(name) for name in ("float16", "uint8", "int64", "string")] == [16, 8, 64, 32]
 
 
-def test_the_widget_has_a_field_for_each_open_dimension():
+def test_a_field_for_each_open_dimension():
     rows = [Row("a", "LSTM", {"x": ("batch", "2*t + 1"), "y": [("floordiv(t, 2)", 3)]})]
     assert open_dimensions(rows) == ["batch", "t"]
-    widget = ShapeTableWidget(ShapeTable(rows), {"t": 100})
-    assert widget.sizes == {"batch": 32, "t": 100}
-    data, _ = widget._repr_mimebundle_()
-    assert {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"} <= set(data)
-    assert data["text/plain"] == ShapeTable(rows).text()
-    widget.close()
+    data = script_data(ShapeTable(rows).html())
+    assert data["sizes"] == {"batch": 32, "t": 16}
 
 
 def test_only_leaves_count_for_activations():
-    widget = ShapeTableWidget(ShapeTable(ROWS))
-    assert [row["leaf"] for row in widget.table["rows"]] == [True, True, False, True, True, True]
-    widget.close()
+    data = script_data(ShapeTable(ROWS).html())
+    assert [row["leaf"] for row in data["rows"]] == [True, True, False, True, True, True]
+    assert [row["bits"] for row in data["rows"]] == [32] * 5 + [16]
+
+
+def test_the_key_tells_tables_apart():
+    def key(table: ShapeTable) -> Any:
+        return next(attributes["data-table"] for _, attributes in Tags(table.html()).found if "data-table" in attributes)
+
+    assert key(ShapeTable(ROWS)) == key(ShapeTable(list(ROWS)))
+    assert len({key(ShapeTable(ROWS)), key(ShapeTable(ROWS, "a")), key(ShapeTable(ROWS[1:]))}) == 3

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kerasmagic.foundation import options
 from kerasmagic.training.events import RunEnded, Sink
-from kerasmagic.widgets import options
 from kerasmagic.widgets import sink as sink_module
 from kerasmagic.widgets.chart import charts
 from kerasmagic.widgets.reducer import RunState
-from kerasmagic.widgets.sink import WIDGET_VIEW, NotebookSink, TerminalSink, default_sink
+from kerasmagic.widgets.sink import WIDGET_VIEW, NotebookSink, default_sink
 from kerasmagic.widgets.training import TrainingWidget, pack_charts
 from tests.widgets.runs import started, state_after, whole_run
 
@@ -182,14 +182,13 @@ def test_curves_wait_for_their_share_of_the_wire(monkeypatch):
     widget.close()
 
 
-def test_default_sinks(monkeypatch):
-    assert default_sink(0) is None
-    assert isinstance(default_sink(1), TerminalSink)
+def test_a_live_view_only_where_a_kernel_has_widgets(monkeypatch):
+    assert default_sink(1) is None
     monkeypatch.setattr(sink_module, "in_kernel", lambda: True)
-    assert isinstance(default_sink("auto"), NotebookSink)
-    assert isinstance(default_sink(2), TerminalSink)
+    assert isinstance(default_sink(1), NotebookSink)
+    assert default_sink(2) is None
     monkeypatch.setitem(sys.modules, "anywidget", None)
-    assert isinstance(default_sink(1), TerminalSink)
+    assert default_sink(1) is None
 
 
 def test_no_kernel_here():

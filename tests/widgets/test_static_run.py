@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from kerasmagic.foundation import options
 from kerasmagic.training.events import StepsDone, WeightsSeen
-from kerasmagic.widgets import options, static_run
+from kerasmagic.widgets import static_run
 from kerasmagic.widgets.chart import charts
 from tests.widgets.markup import Tags
 from tests.widgets.runs import HOSTILE, epoch, histogram, started, state_after, whole_run
@@ -105,17 +106,6 @@ def test_the_bundle():
         shown = static_run.bundle(state)
     assert set(shown) == {"image/png", "text/plain"}
     assert shown["text/plain"] == "Training of digits"
-
-
-def test_deterministic_comes_from_the_environment_too(monkeypatch):
-    monkeypatch.delenv(options.ENVIRONMENT_VARIABLE, raising=False)
-    assert not options.deterministic()
-    monkeypatch.setenv(options.ENVIRONMENT_VARIABLE, "1")
-    assert options.deterministic()
-    with options.scoped(deterministic=False):
-        assert not options.deterministic()
-    monkeypatch.setenv(options.ENVIRONMENT_VARIABLE, "0")
-    assert not options.deterministic()
 
 
 def test_a_single_epoch_is_a_dot_that_can_be_seen():

@@ -1,4 +1,5 @@
-// The shape table with fields for open dimensions. Works without the kernel: shapes are evaluated here.
+// Makes a shape table live: a field for each open dimension, shapes in numbers, the memory of the outputs.
+// The table is on the page already. This text goes into a function in the same output, which calls `enliven`.
 
 const TOKEN = /\s*(?:(\d+)|([\p{L}_][\p{L}\p{N}_]*)|(\/\/|[-+*%(),^]))/uy;
 const FUNCTIONS = {
@@ -19,7 +20,7 @@ function tokenize(text) {
   return tokens;
 }
 
-// A recursive-descent evaluator: names and whole numbers under + - * // % ^ and a few functions, never eval.
+// A recursive-descent evaluator: names and whole numbers under + - * // % ^ and a few functions, nothing else.
 function evaluate(text, sizes) {
   const tokens = tokenize(text);
   let at = 0;
@@ -41,7 +42,6 @@ function evaluate(text, sizes) {
     const token = tokens[at];
     at += 1;
     if (typeof token === "number") return token;
-    if (token === "-") return -atom();
     if (token === "(") {
       const value = sum();
       take(")");
@@ -55,14 +55,19 @@ function evaluate(text, sizes) {
     const base = atom();
     if (tokens[at] !== "^") return base;
     at += 1;
-    return base ** power();
+    return base ** signed();
+  }
+  function signed() {
+    if (tokens[at] !== "-") return power();
+    at += 1;
+    return -signed();
   }
   function product() {
-    let value = power();
+    let value = signed();
     while (["*", "//", "%"].includes(tokens[at])) {
       const sign = tokens[at];
       at += 1;
-      const right = power();
+      const right = signed();
       value = sign === "*" ? value * right : sign === "%" ? FUNCTIONS.mod(value, right) : FUNCTIONS.floordiv(value, right);
     }
     return value;
@@ -103,82 +108,33 @@ function elements(shape, sizes) {
   if ("text" in shape) return null;
   if ("named" in shape) {
     return shape.named.reduce((total, [, inner]) => {
-      const count = elements(inner, sizes);
-      return total === null || count === null ? null : total + count;
-    }, 0);
-  }
-  return shape.shape.reduce((total, dimension) => {
-    const size = sizeOf(dimension, sizes);
-    return total === null || size === null ? null : total * size;
-  }, 1);
-}
-
-function memory(bytes) {
-  if (bytes === null) return "–";
-  if (bytes < 1024) return `${Math.round(bytes)} B`;
-  const units = ["KiB", "MiB", "GiB", "TiB"];
-  let power = -1;
-  for (; bytes >= 1024 && power < 3; power += 1) bytes /= 1024;
-  return `${bytes.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} ${units[power]}`;
-}
-
-const count = (value) => value.toLocaleString("en");
-
-function make(tag, className, parent, text = "") {
+      function make(tag, className, text = "") {
   const node = document.createElement(tag);
-  if (className) node.className = className;
+  node.className = className;
   node.textContent = text;
-  parent?.append(node);
   return node;
 }
 
-function columnsOf(table) {
-  const has = (key) => table.rows.some((row) => row[key] !== null);
-  return [
-    ...(has("line") ? [["line", "line", "right"]] : []),
-    ["name", "layer", "left"],
-    ["kind", "kind", "left"],
-    ["shape", "output shape", "left"],
-    ["dtype", "type", "left"],
-    ["parameters", "parameters", "right"],
-    ["memory", "activations", "right"],
-    ...(has("status") ? [["status", "weights", "left"]] : []),
-  ];
+// Adds the column of memory and returns, for each row on the page, the cells that change.
+function addMemory(table) {
+  const lines = [...table.querySelectorAll("tbody tr[data-layer]")];
+  const place = lines[0].querySelector(".km-parameters").cellIndex;
+  const heading = make("th", "km-right", "activations");
+  heading.scope = "col";
+  table.querySelector("thead tr").cells[place].after(heading);
+  for (const cell of table.querySelectorAll("tbody td[colspan]")) cell.colSpan += 1;
+  return lines.map((line) => {
+    const cell = make("td", "km-right km-memory");
+    line.cells[place].after(cell);
+    return { shape: line.querySelector(".km-shape"), memory: cell };
+  });
 }
 
-function buildRow(body, row, columns) {
-  const line = make("tr", "", body);
-  line.dataset.layer = row.name;
-  if (!row.trainable && row.parameters) line.dataset.frozen = "";
-  const cells = {};
-  for (const [key, , align] of columns) {
-    const isName = key === "name";
-    const cell = make(isName ? "th" : "td", `km-${align} km-${key}`, line);
-    if (isName) {
-      cell.scope = "row";
-      cell.style.setProperty("--km-depth", row.depth);
-    }
-    cells[key] = cell;
-    cell.textContent = { parameters: count(row.parameters), shape: "", memory: "" }[key] ?? row[key] ?? "";
-    if (key === "status" && row.status) cell.dataset.status = row.status;
-  }
-  return { row, cells };
-}
-
-function buildTable(root, table) {
-  const node = make("table", "", root);
-  make("caption", "", node, table.title || "Layers");
-  const columns = columnsOf(table);
-  const head = make("tr", "", make("thead", "", node));
-  for (const [, heading, align] of columns) make("th", `km-${align}`, head, heading).scope = "col";
-  const body = make("tbody", "", node);
-  return table.rows.slice(0, 400).map((row) => buildRow(body, row, columns));
-}
-
-function buildField(parent, name, size, onSize) {
-  const label = make("label", "", parent, name === "batch" ? "batch size" : name);
-  const input = make("input", "", label);
+function makeField(name, size, onSize) {
+  const label = make("label", "", name === "batch" ? "batch size" : name);
+  const input = make("input", "");
   Object.assign(input, { type: "number", min: "1", step: "1", value: String(size) });
+  if (name !== "batch") input.setAttribute("aria-label", `size of ${name}`);
   input.dataset.dimension = name;
   // JupyterLab would take some keys, such as the arrows, for itself.
   input.dataset.lmSuppressShortcuts = "true";
@@ -188,56 +144,55 @@ function buildField(parent, name, size, onSize) {
     input.setAttribute("aria-invalid", String(!good));
     if (good) onSize(value);
   });
-  return input;
+  label.append(input);
+  return label;
 }
 
-function buildTotal(parent, name) {
-  const box = make("span", "km-total", parent, `${name} `);
-  box.dataset.total = name;
-  return make("b", "", box);
+function addTotal(root) {
+  const box = make("span", "km-total", "activations ");
+  box.dataset.total = "activations";
+  box.setAttribute("aria-live", "polite");
+  const value = make("b", "");
+  box.append(value);
+  root.querySelector(".km-totals").append(box);
+  return value;
 }
 
-function fill(lines, totals, table, sizes) {
-  let all = 0;
-  for (const { row, cells } of lines) {
-    const values = elements(row.shape, sizes);
-    const bytes = values === null ? null : (values * row.bits) / 8;
-    cells.shape.textContent = shapeText(row.shape, sizes);
-    cells.memory.textContent = memory(bytes);
-    if (row.leaf) all = all === null || bytes === null ? null : all + bytes;
-  }
-  totals.trainable.textContent = count(table.trainable);
-  totals["non-trainable"].textContent = count(table.non_trainable);
-  totals.memory.textContent = memory(table.size);
-  totals.activations.textContent = memory(all);
-}
-
-function render({ model, el }) {
-  const table = model.get("table");
-  const root = make("div", "km-shape-table", el);
-  root.dataset.state = "live";
-  const fields = make("div", "km-fields", root);
-  const lines = buildTable(root, table);
-  const foot = make("div", "km-totals", root);
-  const names = ["trainable", "non-trainable", "memory", "activations"];
-  const totals = Object.fromEntries(names.map((name) => [name, buildTotal(foot, name)]));
-  const inputs = {};
-  for (const [name, size] of Object.entries(model.get("sizes"))) {
-    inputs[name] = buildField(fields, name, size, (value) => {
-      model.set("sizes", { ...model.get("sizes"), [name]: value });
-      model.save_changes();
-    });
-  }
+function enlivenOne(root, { sizes: defaults, rows }) {
+  const sizes = { ...defaults };
+  const table = root.querySelector("table");
+  const cells = addMemory(table);
+  const total = addTotal(root);
   const update = () => {
-    const sizes = model.get("sizes");
-    for (const [name, input] of Object.entries(inputs)) {
-      if (document.activeElement !== input && name in sizes) input.value = String(sizes[name]);
-    }
-    fill(lines, totals, table, sizes);
+    let all = 0;
+    rows.forEach((row, index) => {
+      const values = elements(row.shape, sizes);
+      const bytes = values === null ? null : (values * row.bits) / 8;
+      if (row.leaf) all = all === null || bytes === null ? null : all + bytes;
+      // A long table shows only its first rows.
+      if (index >= cells.length) return;
+      cells[index].shape.textContent = shapeText(row.shape, sizes);
+      cells[index].memory.textContent = memory(bytes);
+    });
+    total.textContent = memory(all);
   };
-  model.on("change:sizes", update);
+  const fields = Object.entries(sizes).map(([name, size]) =>
+    makeField(name, size, (value) => {
+      sizes[name] = value;
+      update();
+    }),
+  );
+  if (fields.length) {
+    const box = make("div", "km-fields");
+    box.append(...fields);
+    table.before(box);
+  }
   update();
-  return () => model.off("change:sizes", update);
+  root.dataset.state = "live";
 }
 
-export default { render };
+function enliven(key, data) {
+  if (!data.rows.length) return;
+  const roots = document.querySelectorAll(`.km-shape-table[data-table="${key}"][data-state="static"]`);
+  for (const root of roots) enlivenOne(root, data);
+}

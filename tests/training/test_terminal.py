@@ -8,9 +8,9 @@ import re
 import numpy as np
 import pytest
 
+from kerasmagic.foundation import options
 from kerasmagic.training.events import EpochEnded, EpochStarted, RunEnded, StepsDone
-from kerasmagic.widgets import options
-from kerasmagic.widgets.terminal import TerminalSink
+from kerasmagic.training.terminal import TerminalSink
 from tests.widgets.runs import started, whole_run
 
 

@@ -1,4 +1,4 @@
-"""How the views should appear, as a scoped value: now only whether they must be the same on every run.
+"""How views should appear, as a scoped value: whether they must be the same on every run.
 
 A deterministic view shows no time, no id and no measured number in the text that tools such
 as nbval compare. ``KERASMAGIC_DETERMINISTIC=1`` in the environment asks for it everywhere,

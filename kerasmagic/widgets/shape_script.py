@@ -1,0 +1,69 @@
+"""The script that makes a shape table live, in the same output as the table.
+
+The arithmetic happens in the browser, so the table answers while the kernel is busy and after it is gone.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasmagic.widgets.shapes import BATCH, ShapeRow, bits, is_shape, open_dimensions
+
+DEFAULT_BATCH = 32
+DEFAULT_SIZE = 16
+
+
+def describe(rows: Sequence[ShapeRow]) -> str:
+    """Return what the script has to know of the rows, as JSON that may stand inside a ``<script>``.
+
+    Example:
+
+    >>> from types import SimpleNamespace
+    >>> describe([SimpleNamespace(depth=0, output_shape=("batch", "<b>"), dtype="float16")])
+    '{"sizes":{"batch":32,"b":16},"rows":[{"shape":{"shape":["batch","\\\\u003cb>"]},"bits":16,"leaf":true}]}'
+    """
+    sizes = {name: DEFAULT_BATCH if name == BATCH else DEFAULT_SIZE for name in open_dimensions(rows)}
+    described = [
+        {
+            "shape": _plain(row.output_shape),
+            "bits": bits(row.dtype),
+            # A block's output is its last layer's: counting both would count it twice.
+            "leaf": following is None or following.depth <= row.depth,
+        }
+        for row, following in itertools.zip_longest(rows, rows[1:])
+    ]
+    text = json.dumps({"sizes": sizes, "rows": described}, separators=(",", ":"))
+    # Nothing in the data may look like the end of the script or like a comment.
+    return text.replace("<", "\\u003c")
+
+
+def element(key: str, data: str) -> str:
+    """Return the ``<script>`` for the tables whose ``data-table`` is ``key``.
+
+    Args:
+        key: Letters and digits.
+        data: What ``describe`` returned.
+    """
+    return f'<script>(() => {{\n"use strict";\n{_source()}\nenliven("{key}", {data});\n}})();</script>'
+
+
+@functools.cache
+def _source() -> str:
+    path = pathlib.Path(__file__).parent / "static" / "shape_table.js"
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _plain(structure: Any) -> Any:
+    # Tells JavaScript a shape from a list of shapes, which look alike in JSON when empty.
+    if isinstance(structure, Mapping):
+        return {"named": [[str(key), _plain(value)] for key, value in structure.items()]}
+    if is_shape(structure):
+        return {"shape": list(structure)}
+    if isinstance(structure, tuple | list):
+        return {"named": [["", _plain(value)] for value in structure]}
+    return {"text": str(structure)}

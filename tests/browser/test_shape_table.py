@@ -1,0 +1,167 @@
+"""The shape table where scripts run: in JupyterLab, in the saved file, in an exported page, beside its twin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+from playwright.sync_api import Browser, Locator, Page
+
+from kerasmagic.widgets.shape_table import ShapeTable
+from tests.browser.lab import Lab, NotebookPage, Theme, opened
+
+pytestmark = pytest.mark.browser
+
+TABLE = ".km-shape-table"
+NAME = "shapes.ipynb"
+CELLS = (
+    "%load_ext kerasmagic",
+    "%%model shapes\ninput 28x28x1\nconv 32 3 relu\npool\nflatten\ndense 10 softmax\n",
+)
+
+
+def row(name: str, shape: Any, **changes: Any) -> SimpleNamespace:
+    values = {"line": None, "depth": 0, "kind": "Layer", "dtype": "float32", "parameters": 0}
+    return SimpleNamespace(**values, name=name, output_shape=shape, trainable=True, status=None, **changes)
+
+
+def cell(table: Locator, layer: str, key: str) -> str:
+    return table.locator(f"tr[data-layer='{layer}'] .km-{key}").inner_text()
+
+
+def total(table: Locator) -> str:
+    return table.locator("[data-total=activations] b").inner_text()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with browser.new_context() as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def notebook(lab: Lab, browser: Browser) -> Iterator[NotebookPage]:
+    """A notebook with one model, fresh and not opened yet."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    fresh = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    fresh.cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    nbformat.write(fresh, lab.notebooks / NAME)
+    with opened(browser, lab, NAME) as opened_page:
+        yield opened_page
+        opened_page.stop_kernel()
+
+
+def test_expressions_follow_every_field(page: Page):
+    rows = [
+        row("a", ("batch", "5*t + 1", "max(0, floordiv(t - 3, 2))")),
+        row("b", {"x": ("batch", "-t^2 + 2*t"), "y": [(None, 3), ("mod(t, 7)",)]}),
+        row("c", "unknown"),
+        row("d", ("t", "what is this?")),
+    ]
+    page.set_content(ShapeTable(rows).html())
+    table = page.locator(TABLE)
+    assert cell(table, "a", "shape") == "(32, 81, 6)"
+    assert cell(table, "b", "shape") == "x: (32, -224)  y: (?, 3)  (2,)"
+    assert [cell(table, "c", "shape"), cell(table, "d", "shape")] == ["unknown", "(16, what is this?)"]
+    assert [cell(table, name, "memory") for name in "abcd"] == ["60.8 KiB", "–", "–", "–"]
+    page.get_by_label("size of t").fill("3")
+    page.get_by_label("batch size").fill("1")
+    assert cell(table, "a", "shape") == "(1, 16, 0)"
+    assert total(table) == "–"
+
+
+def test_equal_tables_are_live_apart(page: Page):
+    html = ShapeTable([row("a", ("batch", 256))]).html()
+    page.set_content(html + html + ShapeTable([row("a", ("batch", 512))]).html())
+    tables = page.locator(f"{TABLE}[data-state=live]")
+    assert tables.count() == 3
+    assert page.locator("input").count() == page.locator("th.km-right:has-text('activations')").count() == 3
+    tables.nth(1).locator("input").fill("64")
+    assert [total(tables.nth(index)) for index in range(3)] == ["32.0 KiB", "64.0 KiB", "64.0 KiB"]
+
+
+def test_what_is_no_size_changes_nothing(page: Page):
+    page.set_content(ShapeTable([row("a", ("batch", 256))]).html())
+    field = page.get_by_label("batch size")
+    for text in ("0", "", "1.5", "-3"):
+        field.fill(text)
+        assert field.get_attribute("aria-invalid") == "true"
+        assert total(page.locator(TABLE)) == "32.0 KiB"
+    field.fill("2")
+    assert field.get_attribute("aria-invalid") == "false"
+    assert total(page.locator(TABLE)) == "2.0 KiB"
+
+
+def test_rows_that_are_not_shown_count(page: Page):
+    page.set_content(ShapeTable([row(f"layer_{index}", ("batch", 8)) for index in range(1000)]).html())
+    assert page.locator("td.km-memory").count() == 400
+    assert page.locator("td[colspan]").evaluate("cell => cell.colSpan") == 6
+    assert total(page.locator(TABLE)) == "1,000.0 KiB"
+
+
+def test_without_scripts_it_is_the_plain_table(browser: Browser):
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.set_content(ShapeTable([row("a", ("batch", 256))]).html())
+        assert page.locator(f"{TABLE}[data-state=static] input").count() == 0
+        assert cell(page.locator(TABLE), "a", "shape") == "(batch, 256)"
+
+
+def check_live(page: Page) -> None:
+    """Assert that the table follows typed and stepped batch sizes."""
+    table = page.locator(f"{TABLE}[data-state=live]")
+    table.wait_for(timeout=20_000)
+    field = table.locator("input[data-dimension=batch]")
+    field.fill("64")
+    assert cell(table, "conv2d", "shape") == "(64, 26, 26, 32)"
+    assert cell(table, "conv2d", "memory") == "5.3 MiB"
+    field.press("ArrowUp")
+    assert field.input_value() == "65"
+    assert cell(table, "dense", "shape") == "(65, 10)"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_in_jupyterlab(notebook: NotebookPage, artifacts: Path, theme: Theme):
+    notebook.open()
+    notebook.set_theme(theme)
+    notebook.run_all_cells()
+    notebook.wait_idle()
+    check_live(notebook.page)
+    notebook.screenshot(artifacts / f"shapes-{theme}.png", around=TABLE)
+    notebook.save()
+    notebook.stop_kernel()
+    notebook.open()
+    check_live(notebook.page)
+    assert notebook.error_outputs() == notebook.errors == []
+
+
+def test_in_a_saved_notebook(notebook: NotebookPage, page: Page, artifacts: Path):
+    notebook.open()
+    notebook.run_all_cells()
+    notebook.wait_idle()
+    notebook.save()
+    notebook.stop_kernel()
+    path = notebook.lab.notebooks / NAME
+    saved = nbformat.read(path, as_version=4)
+    assert set(saved.cells[1].outputs[0].data) == {"text/html", "text/plain"}
+
+    exported, _ = HTMLExporter().from_notebook_node(saved)
+    page.set_content(exported, wait_until="domcontentloaded")
+    check_live(page)
+    page.screenshot(path=artifacts / "shapes-exported.png")
+
+    # A file that came from elsewhere: JupyterLab runs none of its scripts.
+    saved.cells[0].source += "  # changed by another hand"
+    nbformat.write(saved, path)
+    notebook.open()
+    table = notebook.show(notebook.page.locator(TABLE))
+    assert cell(table, "conv2d", "shape") == "(batch, 26, 26, 32)"
+    assert table.locator("input").count() == 0
+    assert "inline scripts" not in notebook.page.locator(".jp-OutputArea").last.inner_text()
+    assert notebook.error_outputs() == notebook.errors == []
+    notebook.screenshot(artifacts / "shapes-untrusted.png", around=TABLE)

@@ -1,0 +1,118 @@
+"""Every public name of `keras.layers` is here, or listed as absent with the reason."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from kerasmagic import layers
+from kerasmagic.core.layer import Layer
+from kerasmagic.foundation.registry import LAYERS
+from tests.layers.cases import CASES
+
+FOREIGN = "wraps another framework"
+LATER = "preprocessing and augmentation come later"
+WANTED = "not written yet"
+
+ABSENT: dict[str, str] = {
+    **dict.fromkeys(["TFSMLayer", "TorchModuleWrapper"], FOREIGN),
+    **dict.fromkeys(["FlaxLayer", "JaxLayer"], WANTED),
+    **dict.fromkeys(
+        [
+            *(
+                "CategoryEncoding",
+                "Discretization",
+                "HashedCrossing",
+                "Hashing",
+                "IntegerLookup",
+                "Normalization",
+            ),
+            *("StringLookup", "TextVectorization", "MelSpectrogram", "STFTSpectrogram", "Pipeline"),
+            *("Rescaling", "Resizing", "CenterCrop", "MaxNumBoundingBoxes"),
+            *(
+                "AugMix",
+                "AutoContrast",
+                "ContrastLimitedAdaptiveHistogramEqualization",
+                "CutMix",
+                "Equalization",
+            ),
+            *("MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter"),
+            *("RandomContrast", "RandomCrop", "RandomElasticTransform", "RandomErasing", "RandomFlip"),
+            *("RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective"),
+            *("RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear"),
+            *("RandomTranslation", "RandomZoom", "Solarization"),
+        ],
+        LATER,
+    ),
+}
+
+WITHOUT_ROW = {
+    "InputLayer": "takes no input: tests/layers/test_core.py",
+    **dict.fromkeys(["SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"], "shown inside of RNN"),
+    "Lambda": "a function is no plain data: tests/layers/test_core.py",
+    "Layer": "abstract: tests/core",
+    "Wrapper": "abstract: tests/layers/test_core.py",
+}
+"""Public classes that no row of the conformance table can show."""
+
+
+def public(module: Any) -> set[str]:
+    return {
+        name
+        for name in dir(module)
+        if not name.startswith("_") and not inspect.ismodule(getattr(module, name))
+    }
+
+
+def test_every_name_is_present_or_absent_with_a_reason(keras: ModuleType) -> None:
+    theirs = public(keras.layers)
+    missing = theirs - public(layers)
+    assert missing == set(ABSENT), "present now, or missing without a reason"
+
+
+def test_aliases_are_the_same_class(keras: ModuleType) -> None:
+    def groups(module: Any, names: list[str]) -> set[frozenset[str]]:
+        objects = [getattr(module, name) for name in names]
+        return {frozenset(n for n, o in zip(names, objects, strict=True) if o is each) for each in objects}
+
+    names = sorted(public(keras.layers) - set(ABSENT))
+    assert groups(layers, names) == groups(keras.layers, names)
+
+
+def test_arguments_have_the_names_order_and_defaults_of_keras(keras: ModuleType) -> None:
+    def same_everywhere(default: Any) -> Any:
+        """Return 2 for (2, 2): one number stands for all axes."""
+        while isinstance(default, (list, tuple)) and default and len({*map(str, default)}) == 1:
+            default = default[0]
+        return default
+
+    def arguments(obj: Any) -> list[tuple[str, Any]]:
+        found = inspect.signature(obj.__init__ if isinstance(obj, type) else obj).parameters.values()
+        named = [p for p in found if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name != "self"]
+        return [(p.name, same_everywhere(p.default)) for p in named]
+
+    def passes_positions_on(obj: Any) -> bool:
+        found = inspect.signature(obj.__init__ if isinstance(obj, type) else obj).parameters.values()
+        return any(p.kind is p.VAR_POSITIONAL for p in found)
+
+    different = {}
+    for name in sorted(
+        public(keras.layers) - set(ABSENT) - {"Layer", "InputSpec", "serialize", "deserialize"}
+    ):
+        theirs = arguments(getattr(keras.layers, name))
+        # Keras takes some of the last ones by keyword only, through `**kwargs`.
+        ours = arguments(getattr(layers, name))[: len(theirs)]
+        if passes_positions_on(getattr(layers, name)):
+            theirs = theirs[: len(ours)]
+        if ours != theirs:
+            different[name] = (ours, theirs)
+    assert not different
+
+
+@pytest.mark.parametrize("name", sorted(LAYERS.public_names()))
+def test_every_layer_has_a_row(name: str) -> None:
+    assert (name in WITHOUT_ROW) != any(case.layer == name for case in CASES)
+    assert issubclass(LAYERS.find(name), Layer)
