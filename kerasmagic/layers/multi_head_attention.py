@@ -125,6 +125,8 @@ class _ProjectedAttention(LibraryLayer):
         use_causal_mask: bool = False,
     ) -> Any:
         key = value if key is None else key
+        # A fused kernel looks back faster by itself than by a mask.
+        causal = use_causal_mask and self._fuses(query.ndim + 1, return_attention_scores)
         attention_mask = self._compute_attention_mask(
             query,
             value,
@@ -132,7 +134,7 @@ class _ProjectedAttention(LibraryLayer):
             value_mask=value_mask,
             key_mask=key_mask,
             attention_mask=attention_mask,
-            use_causal_mask=use_causal_mask,
+            use_causal_mask=use_causal_mask and not causal,
         )
         # The masks have done their work: the projections don't know what to do with them.
         with _without_masks(query, value, key):
@@ -145,6 +147,7 @@ class _ProjectedAttention(LibraryLayer):
             attention_mask=attention_mask,
             training=training,
             return_attention_scores=return_attention_scores,
+            **({"use_causal_mask": True} if causal else {}),
         )
         outputs = self._child("attention_output")(outputs if gate is None else outputs * gate)
         return (outputs, weights) if return_attention_scores else outputs
@@ -174,32 +177,48 @@ class _ProjectedAttention(LibraryLayer):
             combined = mask if combined is None else combined & mask
         return combined
 
+    def _needs_no_weights(self, rank: int, scores: bool) -> bool:
+        return rank == 4 and not scores and not self.dropout
+
+    def _fuses(self, rank: int, scores: bool) -> bool:
+        """Whether the library's own ``_compute_attention`` leaves the work to JAX's kernel."""
+        own = type(self)._compute_attention in (
+            MultiHeadAttention._compute_attention,
+            GroupQueryAttention._compute_attention,
+        )
+        fast = self.flash_attention or jax.default_backend() != "cpu"
+        return own and bool(fast) and self._needs_no_weights(rank, scores)
+
     def _attend(
         self,
         query: Any,
         key: Any,
         value: Any,
         mask: Any,
-        training: Any,
+        *,
+        training: bool | None,
         scores: bool,
-        scale: float,
-        axes: Any,
+        causal: bool,
+        axes: Sequence[int] = (1,),
     ) -> tuple[Any, Any]:
         if self.flash_attention and scores:
             raise InvalidArgument(
                 f"Layer {self.name!r}: returning attention scores is not supported when flash attention is "
                 "enabled. Please disable flash attention to access attention scores."
             )
-        # Keras takes its fused kernel unless it needs the weights; of a query that may look nowhere the kernel
-        # makes a mean of all values, the other way makes zero.
-        fusible = query.ndim == 4 and not scores and not self.dropout
-        if fusible and (self.flash_attention or jax.default_backend() != "cpu"):
+        scale = 1.0 / math.sqrt(query.shape[-1])
+        if self._fuses(query.ndim, scores):
             mask = None if mask is None else insert_axes(mask, 4)
             flash = bool(self.flash_attention)
-            return fused_attention(query, key, value, mask, scale=scale, causal=False, flash=flash), None
+            return fused_attention(query, key, value, mask, scale=scale, causal=causal, flash=flash), None
+        if causal:
+            looks_back = causal_mask(query.shape[1], key.shape[1])
+            mask = looks_back if mask is None else mask & looks_back
         drop = (lambda weights: self._dropout_layer(weights, training=training)) if self.dropout else None
+        # Of a query that may look nowhere Keras makes the mean of all values, or zero where it needs the weights.
+        zero = not self._needs_no_weights(query.ndim, scores)
         return multi_head_attention(
-            query, key, value, mask, axes=axes, scale=scale, zero_masked=not fusible, drop=drop
+            query, key, value, mask, axes=axes, scale=scale, zero_masked=zero, drop=drop
         )
 
     def _check_lengths(self, value_shape: Any, key_shape: Any) -> None:
@@ -327,6 +346,7 @@ class MultiHeadAttention(_ProjectedAttention):
         attention_mask: Any = None,
         training: bool | None = None,
         return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
     ) -> tuple[Any, Any]:
         """Return what the heads return, and their weights; for subclasses to override.
 
@@ -337,12 +357,21 @@ class MultiHeadAttention(_ProjectedAttention):
             attention_mask: ``(batch, queries, keys)``.
             training: Whether weights are dropped.
             return_attention_scores: Whether the weights are wanted.
+            use_causal_mask: Whether queries look back only, beside what the mask says.
         """
         last = query.ndim - 2
         axes = self.attention_axes or tuple(range(1, last))
         axes = tuple(axis if axis >= 0 else last + 1 + axis for axis in axes)
-        scale = 1.0 / math.sqrt(self.key_dim)
-        return self._attend(query, key, value, attention_mask, training, return_attention_scores, scale, axes)
+        return self._attend(
+            query,
+            key,
+            value,
+            attention_mask,
+            training=training,
+            scores=return_attention_scores,
+            causal=use_causal_mask,
+            axes=axes,
+        )
 
 
 class GroupQueryAttention(_ProjectedAttention):
@@ -437,10 +466,18 @@ class GroupQueryAttention(_ProjectedAttention):
         attention_mask: Any = None,
         training: bool | None = None,
         return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
     ) -> tuple[Any, Any]:
         """Return what the heads return, and their weights; for subclasses to override."""
-        scale = 1.0 / math.sqrt(self.head_dim)
-        return self._attend(query, key, value, attention_mask, training, return_attention_scores, scale, (1,))
+        return self._attend(
+            query,
+            key,
+            value,
+            attention_mask,
+            training=training,
+            scores=return_attention_scores,
+            causal=use_causal_mask,
+        )
 
 
 def _sizes(name: str, value: Any) -> tuple[int, ...] | None:

@@ -226,7 +226,7 @@ def _smooth(y_true: jax.Array, label_smoothing: float, classes: Any) -> jax.Arra
     return y_true * (1.0 - label_smoothing) + label_smoothing / classes if label_smoothing else y_true
 
 
-def _log_probabilities(y_pred: jax.Array, from_logits: bool, axis: int) -> jax.Array:
+def log_probabilities(y_pred: jax.Array, from_logits: bool, axis: int) -> jax.Array:
     return (
         jax.nn.log_softmax(y_pred, axis=axis)
         if from_logits
@@ -273,7 +273,7 @@ def categorical_crossentropy(
     y_true, y_pred = _cast_pair(y_true, y_pred)
     _check_categorical("categorical_crossentropy", y_true, y_pred, axis)
     y_true = _smooth(y_true, label_smoothing, y_true.shape[-1])
-    return -jnp.sum(y_true * _log_probabilities(y_pred, from_logits, axis), axis=axis)
+    return -jnp.sum(y_true * log_probabilities(y_pred, from_logits, axis), axis=axis)
 
 
 def categorical_focal_crossentropy(
@@ -329,7 +329,7 @@ def sparse_categorical_crossentropy(
     if counted is not None:
         labels = jnp.where(counted, labels, 0)
         y_pred = jnp.where(jnp.expand_dims(counted, axis), y_pred, 0)
-    log_p = _log_probabilities(y_pred, from_logits, axis)
+    log_p = log_probabilities(y_pred, from_logits, axis)
     classes = jax.lax.broadcasted_iota(jnp.int32, log_p.shape, axis % log_p.ndim)
     chosen = classes == jnp.expand_dims(labels, axis)
     # A select, not a product with a one-hot array: a logit of -inf elsewhere must not become NaN.
@@ -359,14 +359,14 @@ def squeeze_labels(y_true: Any, y_pred: jax.Array, axis: int = -1) -> jax.Array:
     return labels.astype(jnp.int32)
 
 
-def _binary_crossentropy(y_true: jax.Array, y_pred: jax.Array, from_logits: bool) -> jax.Array:
+def binary_terms(y_true: jax.Array, y_pred: jax.Array, from_logits: bool) -> jax.Array:
     if from_logits:
         return -y_true * jax.nn.log_sigmoid(y_pred) - (1.0 - y_true) * jax.nn.log_sigmoid(-y_pred)
     p = jnp.clip(y_pred, epsilon(), 1.0 - epsilon())
     return -(y_true * jnp.log(p) + (1.0 - y_true) * jnp.log(1.0 - p))
 
 
-def _check_same_shape(y_true: jax.Array, y_pred: jax.Array) -> None:
+def require_same_shape(y_true: jax.Array, y_pred: jax.Array) -> None:
     if y_true.shape != y_pred.shape:
         raise ShapeMismatch(
             f"Labels of shape {y_true.shape} do not fit predictions of shape {y_pred.shape}.",
@@ -393,9 +393,9 @@ def binary_crossentropy(
     0.1643
     """
     y_true, y_pred = _cast_pair(y_true, y_pred)
-    _check_same_shape(y_true, y_pred)
+    require_same_shape(y_true, y_pred)
     y_true = _smooth(y_true, label_smoothing, 2.0)
-    return jnp.mean(_binary_crossentropy(y_true, y_pred, from_logits), axis=axis)
+    return jnp.mean(binary_terms(y_true, y_pred, from_logits), axis=axis)
 
 
 def binary_focal_crossentropy(
@@ -419,12 +419,12 @@ def binary_focal_crossentropy(
     0.001054
     """
     y_true, y_pred = _cast_pair(y_true, y_pred)
-    _check_same_shape(y_true, y_pred)
+    require_same_shape(y_true, y_pred)
     y_true = _smooth(y_true, label_smoothing, 2.0)
     if from_logits:
         y_pred = jax.nn.sigmoid(y_pred)
     p = y_true * y_pred + (1 - y_true) * (1 - y_pred)
-    loss = jnp.power(1.0 - p, gamma) * _binary_crossentropy(y_true, y_pred, from_logits=False)
+    loss = jnp.power(1.0 - p, gamma) * binary_terms(y_true, y_pred, from_logits=False)
     if apply_class_balancing:
         loss = (y_true * alpha + (1 - y_true) * (1 - alpha)) * loss
     return jnp.mean(loss, axis=axis)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,8 +63,6 @@ def cond(pred: Any, true_fn: Function, false_fn: Function) -> Any:
     >>> cond(jnp.array(2) > 1, lambda: jnp.array(10), lambda: jnp.array(20)).item()
     10
     """
-    if not isinstance(pred, KerasTensor) and not isinstance(pred, jax.core.Tracer):
-        return true_fn() if as_array(pred) else false_fn()
     if isinstance(pred, KerasTensor):
         branches = true_fn(), false_fn()
         if any_symbolic(*branches):
@@ -78,7 +77,7 @@ def _choose(pred: Any, on_true: Any, on_false: Any) -> Any:
 
 @lift
 def _cond(pred: Any, true_fn: Function, false_fn: Function) -> Any:
-    return lax.cond(pred, true_fn, false_fn)
+    return lax.cond(as_array(pred), true_fn, false_fn)
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:
@@ -123,6 +122,7 @@ def custom_gradient(f: Function) -> Function:
     """
     differentiable = jax.custom_gradient(f)
 
+    @functools.wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
         args, kwargs = tree.map_structure(lambda x: x.value if isinstance(x, Variable) else x, (args, kwargs))
         return differentiable(*args, **kwargs)

@@ -119,10 +119,9 @@ def _parts(x: Any) -> tuple[Any, Any]:
     return jnp.real(x), jnp.imag(x)
 
 
-def _transform(name: str, function: Callable[..., Any], returns: str) -> Callable[[Any], Any]:
-    shapes = "A pair, real and imaginary parts, of one shape; so is the result."
-    form = unary(name, lambda x: _parts(function(x)), f"{returns}.\n\n{shapes}", _complex)
-    return form
+def _transform(name: str, function: Callable[..., Any], what: str) -> Callable[[Any], Any]:
+    returns = f"{what}: a pair of real and imaginary parts, of one that ``x`` is"
+    return unary(name, lambda z: _parts(function(z)), returns, _complex)
 
 
 fft = _transform("fft", jnp.fft.fft, "the discrete Fourier transform of the last axis")

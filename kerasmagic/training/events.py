@@ -49,9 +49,10 @@ class EpochStarted:
 
 @dataclasses.dataclass(frozen=True)
 class StepsDone:
-    """Training has reached ``step`` steps of this epoch; ``logs`` are means over the epoch so far.
+    """Training has reached ``step`` steps of this epoch, ``total_step`` of the run.
 
-    Values of ``logs`` may be device arrays of shape ``()``.
+    ``samples`` are those of the last batch, which may be smaller than the others. ``logs`` are means over
+    the epoch so far; its values may be device arrays of shape ``()``.
     """
 
     epoch: int

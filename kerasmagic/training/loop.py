@@ -68,6 +68,7 @@ class TrainingRun:
         self.state = take(self.variables)
         self.logs: Mapping[str, Any] = {}
         self.total_step = 0
+        self.phase: events.Phase = "compiling"
         hooks = ("on_train_batch_begin", "on_train_batch_end")
         self.calls_at_batches = any(callbacks.wants(hook) for hook in hooks)
         self.shows_weights_at_batches = any(callbacks.wants(hook, at_once=True) for hook in hooks)
@@ -101,7 +102,7 @@ class TrainingRun:
             self.callbacks.on_epoch_begin(epoch)
             self.state = take(self.variables)
             self.emit(events.EpochStarted(epoch, time.time()))
-            self.emit(events.PhaseStarted("training" if self.total_step else "compiling", time.time()))
+            self.emit(events.PhaseStarted(self.phase, time.time()))
             if not self._epoch(epoch, batches):
                 warnings.warn(
                     "Your input ran out of data; interrupting training. Make sure that your dataset or generator "
@@ -149,12 +150,13 @@ class TrainingRun:
     def _report(self, epoch: int, count: int, samples: int) -> None:
         if not self.sinks:
             return
-        if self.total_step == 1:
-            # The first step returns when its program is compiled, not when it has run.
-            self.emit(events.PhaseStarted("training", time.time()))
-        self.emit(events.StepsDone(epoch, count, self.total_step, samples, self.logs, time.time()))
         if any(sink.wants_weights() for sink in self.sinks):
             self._see_weights()
+        if self.phase == "compiling":
+            # The first step and the first histograms return when compiled, not when they have run.
+            self.phase = "training"
+            self.emit(events.PhaseStarted(self.phase, time.time()))
+        self.emit(events.StepsDone(epoch, count, self.total_step, samples, self.logs, time.time()))
         if any(sink.stop_requested for sink in self.sinks):
             self.model.stop_training = True
 

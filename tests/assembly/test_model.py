@@ -126,7 +126,9 @@ def test_layers_of_the_notebook_are_steps():
             return self.by * x
 
     shared = keras.layers.Dense(4)
-    model = define("input 4\nDouble 3 -> shared -> shared -> {Double(5)}", {"Double": Double, "shared": shared})
+    model = define(
+        "input 4\nDouble 3 -> shared -> shared -> {Double(5)}", {"Double": Double, "shared": shared}
+    )
     assert len(model.weights) == 2
     assert [kind for kind, _ in shapes(model)].count("Double") == 2
 

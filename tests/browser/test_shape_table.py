@@ -66,7 +66,7 @@ def test_expressions_follow_every_field(page: Page):
     page.set_content(ShapeTable(rows).html())
     table = page.locator(TABLE)
     assert cell(table, "a", "shape") == "(32, 81, 6)"
-    assert cell(table, "b", "shape") == "x: (32, -224)  y: (?, 3)  (2,)"
+    assert cell(table, "b", "shape") == "x: (32, -224) y: (?, 3) (2,)"
     assert [cell(table, "c", "shape"), cell(table, "d", "shape")] == ["unknown", "(16, what is this?)"]
     assert [cell(table, name, "memory") for name in "abcd"] == ["60.8 KiB", "–", "–", "–"]
     page.get_by_label("size of t").fill("3")

@@ -9,7 +9,9 @@ from kerasmagic.foundation.errors import InvalidArgument
 
 
 def infer(function, *dims):
-    return shapes.infer(function, [jax.ShapeDtypeStruct(shapes.named_dims(d), jnp.float32) for d in dims]).shape
+    return shapes.infer(
+        function, [jax.ShapeDtypeStruct(shapes.named_dims(d), jnp.float32) for d in dims]
+    ).shape
 
 
 def test_open_dimensions_keep_their_names():

@@ -21,7 +21,7 @@ def test_an_object_is_found_by_every_name():
 def test_an_unknown_name_suggests_the_nearest():
     family = Family("keras.things", "thing")
     family.add(dict)
-    with pytest.raises(UnknownName, match="Unknown thing: 'dicct'. Did you mean 'dict'?"):
+    with pytest.raises(UnknownName, match=r"Unknown thing: 'dicct'\. Did you mean 'dict'\?"):
         family.find("dicct")
 
 

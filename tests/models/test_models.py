@@ -13,11 +13,15 @@ def two_branches():
     x = layers.Concatenate(name="both")([layers.Dense(3, name="da")(a), layers.Dense(3, name="db")(b)])
     skip = layers.Dense(6, name="mix")(x)
     y = layers.Add(name="sum")([x, skip])
-    return keras.Model([a, b], [layers.Dense(1, name="one")(y), layers.Dense(2, name="two")(y)], name="branches")
+    return keras.Model(
+        [a, b], [layers.Dense(1, name="one")(y), layers.Dense(2, name="two")(y)], name="branches"
+    )
 
 
 def test_a_sequential_model_knows_its_shapes():
-    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(10)])
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(10)]
+    )
     assert model.input_shape == (None, 8, 8, 1)
     assert model.output_shape == (None, 10)
     assert [layer.name.split("_")[0] for layer in model.layers] == ["conv2d", "flatten", "dense"]
@@ -51,7 +55,17 @@ def test_layers_are_added_and_popped():
 def test_a_graph_with_branches():
     model = two_branches()
     assert model.output_names == ["one", "two"]
-    assert [layer.name for layer in model.layers] == ["a", "b", "da", "db", "both", "mix", "sum", "one", "two"]
+    assert [layer.name for layer in model.layers] == [
+        "a",
+        "b",
+        "da",
+        "db",
+        "both",
+        "mix",
+        "sum",
+        "one",
+        "two",
+    ]
     one, two = model([np.ones((2, 4)), np.ones((2, 6))])
     assert (one.shape, two.shape) == ((2, 1), (2, 2))
     by_name = model({"a": np.ones((2, 4)), "b": np.ones((2, 6))})
@@ -114,7 +128,10 @@ def test_a_subclass_can_be_a_graph():
         (lambda: keras.Model(keras.Input((2,)), keras.Input((3,))), "disconnected"),
         (lambda: keras.Model(keras.Input((2,)), np.ones(3)), "KerasTensor"),
         (lambda: two_branches()([np.ones((1, 4))]), r"expects 2 input\(s\)"),
-        (lambda: two_branches()([np.ones((1, 4)), np.ones((1, 5))]), r"input 'b'.*expected shape \(None, 6\)"),
+        (
+            lambda: two_branches()([np.ones((1, 4)), np.ones((1, 5))]),
+            r"input 'b'.*expected shape \(None, 6\)",
+        ),
         (lambda: two_branches().get_layer("dA"), "Did you mean 'da'"),
         (lambda: two_branches().get_layer(index=99), "only|has 9 layers"),
     ],
@@ -137,7 +154,10 @@ def test_operators_on_symbolic_tensors_are_part_of_the_graph():
 
 
 def test_configs_make_the_same_model_again():
-    for model in (two_branches(), keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dropout(0.5)])):
+    for model in (
+        two_branches(),
+        keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dropout(0.5)]),
+    ):
         again = type(model).from_config(model.get_config())
         assert again.get_config() == model.get_config()
         again.set_weights(model.get_weights())
@@ -154,7 +174,9 @@ def test_a_deep_graph_does_not_exhaust_the_stack():
 
 
 def test_summary_text(capsys):
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="hidden"), layers.Dense(1, name="out")], name="s")
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, name="hidden"), layers.Dense(1, name="out")], name="s"
+    )
     model.summary()
     printed = capsys.readouterr().out
     assert 'Model: "s"' in printed

@@ -108,7 +108,26 @@ function elements(shape, sizes) {
   if ("text" in shape) return null;
   if ("named" in shape) {
     return shape.named.reduce((total, [, inner]) => {
-      function make(tag, className, text = "") {
+      const count = elements(inner, sizes);
+      return total === null || count === null ? null : total + count;
+    }, 0);
+  }
+  return shape.shape.reduce((total, dimension) => {
+    const size = sizeOf(dimension, sizes);
+    return total === null || size === null ? null : total * size;
+  }, 1);
+}
+
+function memory(bytes) {
+  if (bytes === null) return "–";
+  if (bytes < 1024) return `${Math.round(bytes)} B`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  let power = -1;
+  for (; bytes >= 1024 && power < 3; power += 1) bytes /= 1024;
+  return `${bytes.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} ${units[power]}`;
+}
+
+function make(tag, className, text = "") {
   const node = document.createElement(tag);
   node.className = className;
   node.textContent = text;
