@@ -182,41 +182,54 @@ class _ProjectedAttention(LibraryLayer):
 
     def _fuses(self, rank: int, scores: bool) -> bool:
         """Whether the library's own ``_compute_attention`` leaves the work to JAX's kernel."""
-        own = type(self)._compute_attention in (
-            MultiHeadAttention._compute_attention,
-            GroupQueryAttention._compute_attention,
-        )
+        own = type(self)._compute_attention is _ProjectedAttention._compute_attention
         fast = self.flash_attention or jax.default_backend() != "cpu"
         return own and bool(fast) and self._needs_no_weights(rank, scores)
 
-    def _attend(
+    def _axes(self, rank: int) -> tuple[int, ...]:
+        """Return the axes that are attended over, of projections of ``rank``."""
+        return (1,)
+
+    def _compute_attention(
         self,
         query: Any,
         key: Any,
         value: Any,
-        mask: Any,
-        *,
-        training: bool | None,
-        scores: bool,
-        causal: bool,
-        axes: Sequence[int] = (1,),
+        attention_mask: Any = None,
+        training: bool | None = None,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
     ) -> tuple[Any, Any]:
-        if self.flash_attention and scores:
+        """Return what the heads return, and their weights or ``None``; for subclasses to override.
+
+        Args:
+            query: ``(batch, queries, heads, key_dim)``.
+            key: ``(batch, keys, heads, key_dim)``.
+            value: ``(batch, keys, heads, value_dim)``.
+            attention_mask: ``(batch, queries, keys)``.
+            training: Whether weights are dropped.
+            return_attention_scores: Whether the weights are wanted.
+            use_causal_mask: Whether queries look back only, beside what the mask says.
+        """
+        if self.flash_attention and return_attention_scores:
             raise InvalidArgument(
                 f"Layer {self.name!r}: returning attention scores is not supported when flash attention is "
                 "enabled. Please disable flash attention to access attention scores."
             )
-        scale = 1.0 / math.sqrt(query.shape[-1])
-        if self._fuses(query.ndim, scores):
+        mask, rank, scale = attention_mask, query.ndim, 1.0 / math.sqrt(query.shape[-1])
+        if self._fuses(rank, return_attention_scores):
             mask = None if mask is None else insert_axes(mask, 4)
             flash = bool(self.flash_attention)
-            return fused_attention(query, key, value, mask, scale=scale, causal=causal, flash=flash), None
-        if causal:
+            return fused_attention(
+                query, key, value, mask, scale=scale, causal=use_causal_mask, flash=flash
+            ), None
+        if use_causal_mask:
             looks_back = causal_mask(query.shape[1], key.shape[1])
             mask = looks_back if mask is None else mask & looks_back
         drop = (lambda weights: self._dropout_layer(weights, training=training)) if self.dropout else None
         # Of a query that may look nowhere Keras makes the mean of all values, or zero where it needs the weights.
-        zero = not self._needs_no_weights(query.ndim, scores)
+        zero = not self._needs_no_weights(rank, return_attention_scores)
+        axes = self._axes(rank)
         return multi_head_attention(
             query, key, value, mask, axes=axes, scale=scale, zero_masked=zero, drop=drop
         )
@@ -338,40 +351,10 @@ class MultiHeadAttention(_ProjectedAttention):
     def _add_activity_loss(self, outputs: Any) -> None:
         """Add nothing: each projection has its own penalty."""
 
-    def _compute_attention(
-        self,
-        query: Any,
-        key: Any,
-        value: Any,
-        attention_mask: Any = None,
-        training: bool | None = None,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
-    ) -> tuple[Any, Any]:
-        """Return what the heads return, and their weights; for subclasses to override.
-
-        Args:
-            query: ``(batch, queries, heads, key_dim)``.
-            key: ``(batch, keys, heads, key_dim)``.
-            value: ``(batch, keys, heads, value_dim)``.
-            attention_mask: ``(batch, queries, keys)``.
-            training: Whether weights are dropped.
-            return_attention_scores: Whether the weights are wanted.
-            use_causal_mask: Whether queries look back only, beside what the mask says.
-        """
-        last = query.ndim - 2
+    def _axes(self, rank: int) -> tuple[int, ...]:
+        last = rank - 2
         axes = self.attention_axes or tuple(range(1, last))
-        axes = tuple(axis if axis >= 0 else last + 1 + axis for axis in axes)
-        return self._attend(
-            query,
-            key,
-            value,
-            attention_mask,
-            training=training,
-            scores=return_attention_scores,
-            causal=use_causal_mask,
-            axes=axes,
-        )
+        return tuple(axis if axis >= 0 else last + 1 + axis for axis in axes)
 
 
 class GroupQueryAttention(_ProjectedAttention):
@@ -457,27 +440,6 @@ class GroupQueryAttention(_ProjectedAttention):
         self._make_dropout()
         shape = (None, None, self.num_query_heads, self.head_dim)
         self._project("attention_output", "bquh,uhm->bqm", [None, query_shape[-1]], shape)
-
-    def _compute_attention(
-        self,
-        query: Any,
-        key: Any,
-        value: Any,
-        attention_mask: Any = None,
-        training: bool | None = None,
-        return_attention_scores: bool = False,
-        use_causal_mask: bool = False,
-    ) -> tuple[Any, Any]:
-        """Return what the heads return, and their weights; for subclasses to override."""
-        return self._attend(
-            query,
-            key,
-            value,
-            attention_mask,
-            training=training,
-            scores=return_attention_scores,
-            causal=use_causal_mask,
-        )
 
 
 def _sizes(name: str, value: Any) -> tuple[int, ...] | None:

@@ -227,6 +227,7 @@ def _smooth(y_true: jax.Array, label_smoothing: float, classes: Any) -> jax.Arra
 
 
 def log_probabilities(y_pred: jax.Array, from_logits: bool, axis: int) -> jax.Array:
+    """Return the logarithm of each class' share, of logits through a softmax: the shape of ``y_pred``."""
     return (
         jax.nn.log_softmax(y_pred, axis=axis)
         if from_logits
@@ -360,6 +361,7 @@ def squeeze_labels(y_true: Any, y_pred: jax.Array, axis: int = -1) -> jax.Array:
 
 
 def binary_terms(y_true: jax.Array, y_pred: jax.Array, from_logits: bool) -> jax.Array:
+    """Return ``-y_true * log(y_pred) - (1 - y_true) * log(1 - y_pred)`` of each pair: the shape of both."""
     if from_logits:
         return -y_true * jax.nn.log_sigmoid(y_pred) - (1.0 - y_true) * jax.nn.log_sigmoid(-y_pred)
     p = jnp.clip(y_pred, epsilon(), 1.0 - epsilon())
@@ -367,6 +369,11 @@ def binary_terms(y_true: jax.Array, y_pred: jax.Array, from_logits: bool) -> jax
 
 
 def require_same_shape(y_true: jax.Array, y_pred: jax.Array) -> None:
+    """Check that labels and predictions have the same shape.
+
+    Raises:
+        ShapeMismatch: If they do not; it says which loss would take them.
+    """
     if y_true.shape != y_pred.shape:
         raise ShapeMismatch(
             f"Labels of shape {y_true.shape} do not fit predictions of shape {y_pred.shape}.",

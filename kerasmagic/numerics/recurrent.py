@@ -159,8 +159,7 @@ def walk(
     if how.unroll and not isinstance(length, int):
         raise InvalidArgument("Unrolling requires a fixed number of timesteps.")
     if mask is not None:
-        mask = mask.astype(bool)
-        mask = mask.any(axis=tuple(range(2, mask.ndim)))
+        mask = jnp.any(mask.astype(bool), axis=tuple(range(2, mask.ndim)))
     # The last output alone needs no array over time.
     holds_output = not how.return_sequences or (how.unroll and mask is not None)
     held = _first_output(step, inputs, states, memory) if holds_output else None
@@ -173,13 +172,16 @@ def walk(
         following = jax.tree.map(lambda old, new: _keep(valid, new.astype(old.dtype), old), states, following)
         return (following, memory, output if holds_output else None), output if how.return_sequences else None
 
-    (states, memory, held), outputs = lax.scan(
+    last: Any
+    outputs: Any
+    last, outputs = lax.scan(
         advance,
         (states, memory, held),
         (inputs, mask),
         reverse=how.go_backwards,
         unroll=max(length, 1) if how.unroll else 1,
     )
+    states, memory, held = last
     if not how.return_sequences:
         return held, states, memory
     return (jnp.flip(outputs, axis=0) if how.go_backwards else outputs), states, memory

@@ -170,7 +170,7 @@ class NotebookPage:
         self.lab = lab
         self.name = name
         self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         page.on("console", self._note)
 
     def _note(self, message: ConsoleMessage) -> None:

@@ -65,11 +65,11 @@ class Bidirectional(LibraryLayer):
                 )
         super().__init__(**kwargs)
         self.merge_mode = one_of("merge_mode", merge_mode, _MERGES)
-        self.forward_layer = _copy(layer, name=f"forward_{layer.name.removeprefix('forward_')}")
+        self.forward_layer: Any = _copy(layer, name=f"forward_{layer.name.removeprefix('forward_')}")
         if backward_layer is None:
             name = f"backward_{layer.name.removeprefix('backward_')}"
             backward_layer = _copy(layer, name=name, go_backwards=True)
-        self.backward_layer = backward_layer
+        self.backward_layer: Any = backward_layer
         self._check_layers()
         for each in (self.forward_layer, self.backward_layer):
             if hasattr(layer, "use_cudnn"):
@@ -105,7 +105,9 @@ class Bidirectional(LibraryLayer):
         """The forward layer."""
         return self.forward_layer
 
-    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+    def build(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, sequences_shape: Any, initial_state_shape: Any = None
+    ) -> None:
         for each in (self.forward_layer, self.backward_layer):
             if not each.built:
                 each.build(sequences_shape)

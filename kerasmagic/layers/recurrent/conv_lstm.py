@@ -101,14 +101,14 @@ class ConvLSTMCell(RecurrentCell):
         """The axis of the channels, counted from the end, so that it holds with and without time."""
         return -1 if self.data_format == "channels_last" else -1 - self.rank
 
-    def build(self, inputs_shape: Any) -> None:
-        channels = inputs_shape[self.channel_axis]
-        if None in inputs_shape[1:]:
+    def build(self, input_shape: Any) -> None:
+        channels = input_shape[self.channel_axis]
+        if None in input_shape[1:]:
             raise ShapeMismatch(
                 "ConvLSTM layers only support static input shapes for the spatial dimensions and the channels. "
-                f"Received invalid input shape: input_shape={tuple(inputs_shape)}"
+                f"Received invalid input shape: input_shape={tuple(input_shape)}"
             )
-        self.input_sizes = tuple(inputs_shape[1:])
+        self.input_sizes = tuple(input_shape[1:])
         wide = self.gates * self.filters
         self.add_weights(
             (*self.kernel_size, channels, wide), (*self.kernel_size, self.filters, wide), (wide,)

@@ -97,7 +97,9 @@ class RNN(LibraryLayer):
         """The size of each state."""
         return [self.cell.state_size] if self.single_state else list(self.cell.state_size)
 
-    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+    def build(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, sequences_shape: Any, initial_state_shape: Any = None
+    ) -> None:
         build_cell(self.cell, (sequences_shape[0], *sequences_shape[2:]))
         if self.stateful and self.states is None:
             self._make_states(sequences_shape)

@@ -121,7 +121,7 @@ class StackedRNNCells(LibraryLayer):
         super().__init__(**kwargs)
         for cell in cells:
             check_cell(cell)
-        self.cells = list(cells)
+        self.cells: list[Any] = list(cells)
 
     @property
     def state_size(self) -> list[Any]:

@@ -43,7 +43,7 @@ class TimeDistributed(Wrapper):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         if not isinstance(input_shape, (tuple, list)) or len(input_shape) < 3:
             raise ShapeMismatch(
                 f"`TimeDistributed` layer {self.name!r} should be passed an `input_shape` with at least 3 "
