@@ -21,7 +21,7 @@ help:
 	@echo "make clean       remove what these commands made"
 
 demo: $(VENV)/.notebook
-	$(BIN)/python tests/tools/run_notebook.py $(QUICKSTART) --html build --accuracy-at-least 0.97 --training-under 30
+	$(BIN)/python tests/tools/run_notebook.py $(QUICKSTART) --html build --accuracy-at-least 0.97
 
 lab: $(VENV)/.notebook
 	$(BIN)/jupyter lab $(QUICKSTART)

@@ -18,6 +18,7 @@ from kerasmagic import layers as layers
 from kerasmagic import losses as losses
 from kerasmagic import metrics as metrics
 from kerasmagic import models as models
+from kerasmagic import ops as ops
 from kerasmagic import optimizers as optimizers
 from kerasmagic import random as random
 from kerasmagic import regularizers as regularizers

@@ -320,7 +320,9 @@ class MultiHeadAttention(_ProjectedAttention):
         self.output_shape = _sizes("output_shape", output_shape)
         self.attention_axes = _sizes("attention_axes", attention_axes)
 
-    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
+    def build(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, query_shape: Any, value_shape: Any, key_shape: Any = None
+    ) -> None:
         key_shape = value_shape if key_shape is None else key_shape
         self._check_lengths(value_shape, key_shape)
         self._project_heads("query", query_shape, self.key_dim)
@@ -427,7 +429,9 @@ class GroupQueryAttention(_ProjectedAttention):
             )
         self.num_repeats = num_query_heads // num_key_value_heads
 
-    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
+    def build(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, query_shape: Any, value_shape: Any, key_shape: Any = None
+    ) -> None:
         key_shape = value_shape if key_shape is None else key_shape
         self._check_lengths(value_shape, key_shape)
         queries = [None, self.num_query_heads, self.head_dim]

@@ -62,7 +62,7 @@ def _complete(known: dict[str, Any], group: list[str], size: Any, pattern: str) 
     if len(unknown) > 1 or (not unknown and rest != size) or size % rest != 0:
         raise ShapeMismatch(
             f"An axis of size {size} cannot be split into ({' '.join(group)}) of {pattern!r}. "
-            f"Received: {({name: known[name] for name in group if name in known})}"
+            f"Received: { ({name: known[name] for name in group if name in known}) }"
         )
     for name in unknown:
         known[name] = size // rest

@@ -10,7 +10,16 @@ import jax.numpy as jnp
 
 from kerasmagic.core.symbolic import KerasTensor, operation
 from kerasmagic.foundation.errors import InvalidArgument, UnexpectedArgument
-from kerasmagic.ops.forms import as_array, as_arrays, binary, bitwise, floats, open_size, sized_by_values, unary
+from kerasmagic.ops.forms import (
+    as_array,
+    as_arrays,
+    binary,
+    bitwise,
+    floats,
+    open_size,
+    sized_by_values,
+    unary,
+)
 
 __all__ = [
     *("abs", "absolute", "add", "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2"),

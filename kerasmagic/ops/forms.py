@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kerasmagic.core.symbolic import KerasTensor, lift, operation
+from kerasmagic.core.symbolic import lift, operation
 from kerasmagic.core.variable import Variable
 from kerasmagic.foundation.config import floatx
 from kerasmagic.foundation.naming import auto_name
@@ -65,6 +65,7 @@ def sized_by_values(spec: Function) -> Callable[[Function], Function]:
 
     Example:
 
+    >>> from kerasmagic.core.symbolic import KerasTensor
     >>> @sized_by_values(lambda x: KerasTensor((open_size(),), x.dtype))
     ... def positive(x):
     ...     return x[x > 0]
@@ -98,9 +99,7 @@ def bitwise(name: str, function: Function, returns: str) -> Callable[[Any, Any],
     def form(x: Any, y: Any) -> Any:
         return function(as_array(x), as_array(y))
 
-    return _named(
-        form, name, f"Return {returns}.\n\nArgs:\n    x: Integers, any shape.\n    y: {_FITTING}\n"
-    )
+    return _named(form, name, f"Return {returns}.\n\nArgs:\n    x: Integers, any shape.\n    y: {_FITTING}\n")
 
 
 def reduction(name: str, function: Function, returns: str, prepare: Function = as_array) -> Function:

@@ -39,9 +39,7 @@ def square(x: Any) -> Any:
     """
     x = matrix(x)
     if x.shape[-2] != x.shape[-1]:
-        raise ShapeMismatch(
-            f"Expected a square matrix. Received non-square input with shape {x.shape}"
-        )
+        raise ShapeMismatch(f"Expected a square matrix. Received non-square input with shape {x.shape}")
     return x
 
 

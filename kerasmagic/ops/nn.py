@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,249 +12,20 @@ import jax.numpy as jnp
 from kerasmagic.core.dtypes import standardize_dtype
 from kerasmagic.core.symbolic import operation
 from kerasmagic.foundation.config import epsilon as default_epsilon
-from kerasmagic.foundation.config import standardize_data_format
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
-from kerasmagic.numerics import activations, convolution, ctc, filters, losses, normalization, patches, pooling
-from kerasmagic.ops.forms import as_array, axes, floats, unary
+from kerasmagic.numerics import ctc, filters, losses, normalization
+from kerasmagic.ops import nonlinear, sliding
+from kerasmagic.ops.forms import as_array, axes, floats
+from kerasmagic.ops.nonlinear import *  # noqa: F403
+from kerasmagic.ops.sliding import *  # noqa: F403
 
 __all__ = [
-    *("adaptive_average_pool", "adaptive_max_pool", "average_pool", "batch_normalization"),
-    *("binary_crossentropy", "categorical_crossentropy", "celu", "conv", "conv_transpose", "ctc_decode"),
-    *("ctc_loss", "depth_to_space", "depthwise_conv", "dot_product_attention", "elu", "fold", "gelu"),
-    *("glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "layer_normalization"),
-    *("leaky_relu", "log_sigmoid", "log_softmax", "max_pool", "moments", "multi_hot", "normalize"),
-    *("one_hot", "polar", "psnr", "relu", "relu6", "rms_normalization", "selu", "separable_conv"),
-    *("sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "space_to_depth"),
-    *("sparse_categorical_crossentropy", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus"),
-    *("swish", "tanh_shrink", "threshold", "unfold"),
+    *nonlinear.__all__,
+    *sliding.__all__,
+    *("batch_normalization", "binary_crossentropy", "categorical_crossentropy", "ctc_decode", "ctc_loss"),
+    *("dot_product_attention", "layer_normalization", "moments", "multi_hot", "normalize", "one_hot"),
+    *("polar", "psnr", "rms_normalization", "sparse_categorical_crossentropy"),
 ]
-
-hard_sigmoid = unary("hard_sigmoid", jax.nn.hard_sigmoid, "``relu6(x + 3) / 6``")
-hard_silu = hard_swish = unary("hard_silu", jax.nn.hard_silu, "``x * hard_sigmoid(x)``")
-hard_tanh = unary("hard_tanh", jax.nn.hard_tanh, "``x``, cut off at -1 and 1")
-log_sigmoid = unary("log_sigmoid", jax.nn.log_sigmoid, "the logarithm of ``sigmoid(x)``")
-relu = unary("relu", jax.nn.relu, "``max(x, 0)``")
-relu6 = unary("relu6", jax.nn.relu6, "``min(max(x, 0), 6)``")
-selu = unary("selu", jax.nn.selu, "a scaled ``elu`` that keeps mean 0 and variance 1")
-sigmoid = unary("sigmoid", jax.nn.sigmoid, "``1 / (1 + exp(-x))``")
-silu = swish = unary("silu", jax.nn.silu, "``x * sigmoid(x)``")
-softplus = unary("softplus", jax.nn.softplus, "``log(1 + exp(x))``")
-softsign = unary("softsign", jax.nn.soft_sign, "``x / (1 + |x|)``")
-sparse_plus = unary("sparse_plus", jax.nn.sparse_plus, "0 up to -1, ``x`` from 1, a parabola between")
-sparse_sigmoid = unary("sparse_sigmoid", jax.nn.sparse_sigmoid, "``x / 2 + 1 / 2``, cut off at 0 and 1")
-tanh_shrink = unary("tanh_shrink", activations.tanh_shrink, "``x - tanh(x)``")
-
-
-@operation
-def celu(x: Any, alpha: float = 1.0) -> Any:
-    """Return ``x``, and ``alpha * (exp(x / alpha) - 1)`` below 0."""
-    return jax.nn.celu(as_array(x), alpha)
-
-
-@operation
-def elu(x: Any, alpha: float = 1.0) -> Any:
-    """Return ``x``, and ``alpha * (exp(x) - 1)`` below 0."""
-    return jax.nn.elu(as_array(x), alpha)
-
-
-@operation
-def gelu(x: Any, approximate: bool = True) -> Any:
-    """Return ``x`` times the share of a normal distribution below it, through ``tanh`` if approximate."""
-    return jax.nn.gelu(as_array(x), approximate)
-
-
-@operation
-def glu(x: Any, axis: int = -1) -> Any:
-    """Return the first half along ``axis`` times the sigmoid of the second."""
-    return activations.glu(as_array(x), axis)
-
-
-@operation
-def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """Return ``x`` where it is further than ``threshold`` from 0, else 0."""
-    return activations.hard_shrink(as_array(x), threshold)
-
-
-@operation
-def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
-    """Return ``x``, and ``negative_slope * x`` below 0."""
-    return jax.nn.leaky_relu(as_array(x), negative_slope)
-
-
-@operation
-def log_softmax(x: Any, axis: Any = -1) -> Any:
-    """Return the logarithm of ``softmax(x, axis)``."""
-    return activations.log_softmax(as_array(x), axis)
-
-
-@operation
-def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """Return ``x`` moved towards 0 by ``threshold``, and not beyond."""
-    return activations.soft_shrink(as_array(x), threshold)
-
-
-@operation
-def softmax(x: Any, axis: Any = -1) -> Any:
-    """Return positive numbers that sum to 1 over ``axis``, or over all of several axes."""
-    x = as_array(x)
-    if isinstance(axis, int) and -x.ndim <= axis < x.ndim and isinstance(x.shape[axis], int):
-        if x.shape[axis] == 1:
-            warnings.warn(
-                f"A softmax over axis {axis} of an array of shape {x.shape}, which has size 1, is always 1. "
-                "Did you mean a sigmoid?",
-                stacklevel=3,
-            )
-    return activations.softmax(x, axis)
-
-
-@operation
-def sparsemax(x: Any, axis: int = -1) -> Any:
-    """Return the nearest point whose elements are not negative and sum to 1 along ``axis``."""
-    return activations.sparsemax(as_array(x), axis)
-
-
-@operation
-def squareplus(x: Any, b: float = 4) -> Any:
-    """Return ``(x + sqrt(x**2 + b)) / 2``."""
-    return jax.nn.squareplus(as_array(x), b)
-
-
-@operation
-def threshold(x: Any, threshold: float, default_value: float) -> Any:
-    """Return ``x`` where it exceeds ``threshold``, else ``default_value``."""
-    return activations.threshold(as_array(x), threshold, default_value)
-
-
-def _pool(name: str, function: Callable[..., Any], what: str) -> Callable[..., Any]:
-    def form(
-        inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: Any = None
-    ) -> Any:
-        layout = standardize_data_format(data_format)
-        return function(as_array(inputs), pool_size, strides, padding.lower(), layout)
-
-    form.__name__ = form.__qualname__ = name
-    form.__doc__ = f"""Return the {what} of each window.
-
-    Args:
-        inputs: ``(batch, *spatial, channels)``.
-        pool_size: The size of the window.
-        strides: Distance between windows; ``pool_size`` when ``None``.
-        padding: ``"valid"`` or ``"same"``.
-        data_format: Where the channels are; the default place when ``None``.
-
-    Raises:
-        ShapeMismatch: If no window fits into ``inputs``.
-    """
-    return operation(form)
-
-
-max_pool = _pool("max_pool", pooling.max_pool, "maximum")
-average_pool = _pool("average_pool", pooling.average_pool, "mean")
-
-
-@operation
-def adaptive_average_pool(inputs: Any, output_size: Any, data_format: Any = None) -> Any:
-    """Return the means of ``output_size`` evenly spread windows: ``-> (batch, *output_size, channels)``."""
-    layout = standardize_data_format(data_format)
-    return pooling.adaptive_average_pool(as_array(inputs), output_size, layout)
-
-
-@operation
-def adaptive_max_pool(inputs: Any, output_size: Any, data_format: Any = None) -> Any:
-    """Return the maxima of ``output_size`` evenly spread windows: ``-> (batch, *output_size, channels)``."""
-    return pooling.adaptive_max_pool(as_array(inputs), output_size, standardize_data_format(data_format))
-
-
-def _sliding(padding: str, strides: Any, dilation_rate: Any, data_format: Any) -> dict[str, Any]:
-    layout = standardize_data_format(data_format)
-    return {
-        "strides": strides,
-        "padding": padding.lower(),
-        "dilation": dilation_rate,
-        "data_format": layout,
-    }
-
-
-@operation
-def conv(
-    inputs: Any,
-    kernel: Any,
-    strides: Any = 1,
-    padding: str = "valid",
-    data_format: Any = None,
-    dilation_rate: Any = 1,
-) -> Any:
-    """Return the cross-correlation of ``inputs`` with ``kernel``.
-
-    Args:
-        inputs: ``(batch, *spatial, channels)``.
-        kernel: ``(*window, channels / groups, filters)``.
-        strides: Distance between windows.
-        padding: ``"valid"`` or ``"same"``.
-        data_format: Where the channels are; the default place when ``None``.
-        dilation_rate: Distance between the elements of a window.
-
-    Returns:
-        ``(batch, *windows, filters)`` in the type of ``kernel``.
-
-    Raises:
-        ShapeMismatch: If the channels don't fit or no window does.
-
-    >>> conv(jnp.ones((1, 5, 5, 3)), jnp.ones((3, 3, 3, 8)), padding="same").shape
-    (1, 5, 5, 8)
-    """
-    sliding = _sliding(padding, strides, dilation_rate, data_format)
-    return convolution.convolution(as_array(inputs), as_array(kernel), **sliding)
-
-
-@operation
-def depthwise_conv(
-    inputs: Any,
-    kernel: Any,
-    strides: Any = 1,
-    padding: str = "valid",
-    data_format: Any = None,
-    dilation_rate: Any = 1,
-) -> Any:
-    """Return ``inputs`` convolved channel by channel; ``kernel`` is ``(*window, channels, multiplier)``."""
-    sliding = _sliding(padding, strides, dilation_rate, data_format)
-    return convolution.depthwise_convolution(as_array(inputs), as_array(kernel), **sliding)
-
-
-@operation
-def separable_conv(
-    inputs: Any,
-    depthwise_kernel: Any,
-    pointwise_kernel: Any,
-    strides: Any = 1,
-    padding: str = "valid",
-    data_format: Any = None,
-    dilation_rate: Any = 1,
-) -> Any:
-    """Return a depthwise convolution mixed across channels by a kernel of window 1."""
-    sliding = _sliding(padding, strides, dilation_rate, data_format)
-    kernels = (as_array(depthwise_kernel), as_array(pointwise_kernel))
-    return convolution.separable_convolution(as_array(inputs), *kernels, **sliding)
-
-
-@operation
-def conv_transpose(
-    inputs: Any,
-    kernel: Any,
-    strides: Any = 1,
-    padding: str = "valid",
-    output_padding: Any = None,
-    data_format: Any = None,
-    dilation_rate: Any = 1,
-) -> Any:
-    """Return the gradient of a convolution with respect to its input, as an operation of its own.
-
-    ``kernel`` is ``(*window, filters, channels)``; ``output_padding`` says how much longer the result is.
-    """
-    sliding = _sliding(padding, strides, dilation_rate, data_format)
-    return convolution.transposed_convolution(
-        as_array(inputs), as_array(kernel), output_padding=output_padding, **sliding
-    )
 
 
 def _dense_only(sparse: bool) -> None:
@@ -406,9 +177,7 @@ def ctc_decode(
         return ctc.greedy_decode(logits, lengths, merge_repeated, mask_index)
     if strategy == "beam_search":
         return ctc.beam_decode(logits, lengths, beam_width, top_paths, mask_index)
-    raise InvalidArgument(
-        f"Invalid strategy {strategy}. Supported values are 'greedy' and 'beam_search'."
-    )
+    raise InvalidArgument(f"Invalid strategy {strategy}. Supported values are 'greedy' and 'beam_search'.")
 
 
 @operation
@@ -458,7 +227,11 @@ def _fitted(v: Any, x: Any, over: Sequence[int]) -> Any:
         return None
     v = as_array(v).astype(x.dtype)
     fits = v.ndim == x.ndim or list(over) == [x.ndim - 1]
-    return v if fits else jnp.reshape(v, normalization.along(jnp.ones([x.shape[a] for a in over]), x, over).shape)
+    return (
+        v
+        if fits
+        else jnp.reshape(v, normalization.along(jnp.ones([x.shape[a] for a in over]), x, over).shape)
+    )
 
 
 @operation
@@ -597,51 +370,3 @@ def psnr(x1: Any, x2: Any, max_val: Any) -> Any:
     if x1.shape != x2.shape:
         raise ShapeMismatch(f"Input shapes {x1.shape} and {x2.shape} must match for PSNR calculation.")
     return filters.psnr(x1, x2, max_val)
-
-
-def _of_rank(x: Any, rank: int) -> Any:
-    x = as_array(x)
-    if x.ndim != rank:
-        raise ShapeMismatch(f"Input must be a {rank}D tensor. Received: input.shape={x.shape}")
-    return x
-
-
-@operation
-def unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
-    """Return every window as a column: ``(n, c, h, w) -> (n, c * kernel_size, windows)``.
-
-    Raises:
-        ShapeMismatch: If ``x`` has not four axes.
-    """
-    return patches.unfold(_of_rank(x, 4), kernel_size, dilation, padding, stride)
-
-
-@operation
-def fold(
-    x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
-) -> Any:
-    """Return the sum of columns put back as windows: ``(n, c * kernel_size, windows) -> (n, c, h, w)``.
-
-    Raises:
-        ShapeMismatch: If ``x`` has not three axes or its sizes don't fit.
-    """
-    return patches.fold(_of_rank(x, 3), output_size, kernel_size, dilation, padding, stride)
-
-
-def _check_block(block_size: int) -> None:
-    if block_size < 2:
-        raise InvalidArgument(f"`block_size` must be at least 2. Received: block_size={block_size}")
-
-
-@operation
-def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
-    """Return channels laid out as blocks of pixels: ``(n, h, w, c) -> (n, h * b, w * b, c / b**2)``."""
-    _check_block(block_size)
-    return patches.depth_to_space(as_array(x), block_size, standardize_data_format(data_format))
-
-
-@operation
-def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
-    """Return blocks of pixels stacked as channels: ``(n, h, w, c) -> (n, h / b, w / b, c * b**2)``."""
-    _check_block(block_size)
-    return patches.space_to_depth(as_array(x), block_size, standardize_data_format(data_format))

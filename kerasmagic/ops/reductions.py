@@ -180,7 +180,7 @@ def histogram(x: Any, bins: int = 10, range: tuple[float, float] | None = None) 
         ShapeMismatch: If ``x`` has not one axis.
 
     >>> [x.tolist() for x in histogram([1.0, 2.0, 2.0, 5.0], bins=2)]
-    [[3, 1], [1.0, 3.0, 5.0]]
+    [[3.0, 1.0], [1.0, 3.0, 5.0]]
     """
     if not isinstance(bins, int):
         raise UnexpectedArgument(f"Argument `bins` must be of type `int`. Received: bins={bins}")

@@ -21,7 +21,7 @@ TABLE = ".km-shape-table"
 NAME = "shapes.ipynb"
 CELLS = (
     "%load_ext kerasmagic",
-    "%%model shapes\ninput 28x28x1\nconv 32 3 relu\npool\nflatten\ndense 10 softmax\n",
+    "%%model shapes\ninput 28x28x1\nconv 32 3 relu\nmaxpool 2\nflatten\ndense 10 softmax\n",
 )
 
 
@@ -61,13 +61,13 @@ def test_expressions_follow_every_field(page: Page):
         row("a", ("batch", "5*t + 1", "max(0, floordiv(t - 3, 2))")),
         row("b", {"x": ("batch", "-t^2 + 2*t"), "y": [(None, 3), ("mod(t, 7)",)]}),
         row("c", "unknown"),
-        row("d", ("t", "what is this?")),
+        row("d", ("t", "3 ? 4")),
     ]
     page.set_content(ShapeTable(rows).html())
     table = page.locator(TABLE)
     assert cell(table, "a", "shape") == "(32, 81, 6)"
     assert cell(table, "b", "shape") == "x: (32, -224) y: (?, 3) (2,)"
-    assert [cell(table, "c", "shape"), cell(table, "d", "shape")] == ["unknown", "(16, what is this?)"]
+    assert [cell(table, "c", "shape"), cell(table, "d", "shape")] == ["unknown", "(16, 3 ? 4)"]
     assert [cell(table, name, "memory") for name in "abcd"] == ["60.8 KiB", "–", "–", "–"]
     page.get_by_label("size of t").fill("3")
     page.get_by_label("batch size").fill("1")
@@ -131,6 +131,7 @@ def test_in_jupyterlab(notebook: NotebookPage, artifacts: Path, theme: Theme):
     notebook.set_theme(theme)
     notebook.run_all_cells()
     notebook.wait_idle()
+    assert notebook.error_outputs() == []
     check_live(notebook.page)
     notebook.screenshot(artifacts / f"shapes-{theme}.png", around=TABLE)
     notebook.save()
@@ -160,7 +161,7 @@ def test_in_a_saved_notebook(notebook: NotebookPage, page: Page, artifacts: Path
     nbformat.write(saved, path)
     notebook.open()
     table = notebook.show(notebook.page.locator(TABLE))
-    assert cell(table, "conv2d", "shape") == "(batch, 26, 26, 32)"
+    assert "(batch, 26, 26, 32)" in table.inner_text()
     assert table.locator("input").count() == 0
     assert "inline scripts" not in notebook.page.locator(".jp-OutputArea").last.inner_text()
     assert notebook.error_outputs() == notebook.errors == []

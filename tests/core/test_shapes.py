@@ -37,6 +37,22 @@ def test_a_fallback_recovers_symbols_and_linear_changes():
     assert str(infer(shorter, (None, None))) == "(batch, time - 2)"
 
 
+def test_of_symbols_that_grow_alike_the_nearest_is_taken():
+    def smaller(x):
+        return x[:, 1:-1, 1:-1] if x.shape[1] > 3 else x
+
+    assert str(infer(smaller, (None, None, None, 2))) == "(batch, height - 2, width - 2, 2)"
+
+
+def test_an_open_size_may_be_divisible():
+    """What is halved and doubled again is the size it was, or a network with skips could not be open."""
+
+    def there_and_back(x):
+        return x + jnp.repeat(x[:, ::2], 2, axis=1)
+
+    assert str(infer(there_and_back, (None, None, 5))) == "(batch, time, 5)"
+
+
 def test_errors_of_the_function_come_through():
     with pytest.raises(TypeError, match="dot_general"):
         infer(lambda x: x @ jnp.ones((4, 7)), (None, 5))

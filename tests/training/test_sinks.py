@@ -36,7 +36,7 @@ def test_silence_asks_nobody(front_end):
 
 
 def test_text_where_the_front_end_has_no_view(front_end):
-    levels, view = front_end
+    levels, _ = front_end
     asked: list[int] = []
     spare = TerminalSink()
     assert default_sinks(2, lambda level: asked.append(level) or spare) == [spare]

@@ -160,7 +160,11 @@ def test_only_leaves_count_for_activations():
 
 def test_the_key_tells_tables_apart():
     def key(table: ShapeTable) -> Any:
-        return next(attributes["data-table"] for _, attributes in Tags(table.html()).found if "data-table" in attributes)
+        return next(
+            attributes["data-table"]
+            for _, attributes in Tags(table.html()).found
+            if "data-table" in attributes
+        )
 
     assert key(ShapeTable(ROWS)) == key(ShapeTable(list(ROWS)))
     assert len({key(ShapeTable(ROWS)), key(ShapeTable(ROWS, "a")), key(ShapeTable(ROWS[1:]))}) == 3

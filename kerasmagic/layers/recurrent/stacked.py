@@ -148,9 +148,9 @@ class StackedRNNCells(LibraryLayer):
             options = {**kwargs, "training": training} if takes_training(cell) else kwargs
             nested = tree.is_nested(state)
             call = cell if callable(cell) else cell.call
-            inputs, state = call(inputs, list(state) if nested else [state], **options)
-            state = list(state) if tree.is_nested(state) else [state]
-            following.append(state if nested else state[0])
+            inputs, new = call(inputs, list(state) if nested else [state], **options)
+            new = list(new) if isinstance(new, (list, tuple)) else [new]
+            following.append(new if nested else new[0])
         return inputs, following
 
     @classmethod

@@ -1,0 +1,340 @@
+"""What the table cannot say about recurrent layers: states, cells of the user, masks, errors, random options."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kerasmagic.layers as ours
+from kerasmagic.core.layer import Layer
+from kerasmagic.core.random import SeedGenerator
+from kerasmagic.core.symbolic import KerasTensor
+from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
+from kerasmagic.numerics.recurrent import Walk, walk
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(3, 5, 2)).astype("float32")
+
+
+def pair(keras: ModuleType, make: Any, *shape: int) -> tuple[Any, Any]:
+    """Return the same layer in both libraries, built, with the same weights."""
+    theirs, mine = make(keras.layers), make(ours)
+    for layer in (theirs, mine):
+        layer.build(shape)
+    weights = [0.5 * RNG.normal(size=w.shape).astype("float32") for w in theirs.weights]
+    theirs.set_weights(weights)
+    mine.set_weights(weights)
+    return theirs, mine
+
+
+def close(mine: Any, theirs: Any, tolerance: float = 1e-5) -> None:
+    a, b = jax.tree.leaves(mine), jax.tree.leaves(theirs)
+    assert len(a) == len(b)
+    for x, y in zip(a, b, strict=True):
+        assert x.shape == y.shape
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU"])
+def test_a_stateful_layer_goes_on_where_it_stopped(keras: ModuleType, name: str) -> None:
+    theirs, mine = pair(keras, lambda library: getattr(library, name)(4, stateful=True), *X.shape)
+    for _ in range(2):
+        close(mine(X), theirs(X))
+    first = np.asarray(mine.states[0])
+    assert np.abs(first).max() > 0
+    mine.reset_state()
+    theirs.reset_state()
+    assert not np.asarray(mine.states[0]).any()
+    close(mine(X), theirs(X))
+    mine.reset_states()
+    assert not np.asarray(mine.states[0]).any()
+
+
+def test_states_are_variables_that_a_pure_call_returns_but_no_weights() -> None:
+    layer = ours.LSTM(4, stateful=True)
+    layer.build(X.shape)
+    assert [w.name for w in layer.weights] == ["kernel", "recurrent_kernel", "bias"]
+    trainable = [v.value for v in layer.trainable_variables]
+    state = [v.value for v in layer.non_trainable_variables]
+    step = jax.jit(lambda state: layer.stateless_call(trainable, state, X))
+    output, following = step(state)
+    assert not np.asarray(layer.states[0]).any(), "a pure call changes nothing"
+    close(following[-2], output)
+    close(step(following)[0], [layer(X), layer(X)][1])
+
+
+def test_a_stateful_layer_needs_one_batch_size() -> None:
+    with pytest.raises(InvalidArgument, match="batch size must be static"):
+        ours.GRU(4, stateful=True)(KerasTensor((None, 5, 2)))
+    layer = ours.GRU(4, stateful=True)
+    layer(X)
+    with pytest.raises(InvalidArgument, match="Expected batch size: 3\n- Received batch size: 2"):
+        layer(X[:2])
+
+
+def test_a_stateful_pair_of_directions(keras: ModuleType) -> None:
+    def make(library: Any) -> Any:
+        return library.Bidirectional(library.LSTM(4, stateful=True, return_sequences=True))
+
+    theirs, mine = pair(keras, make, *X.shape)
+    for _ in range(2):
+        close(mine(X), theirs(X))
+    assert len(mine.states) == 4
+    mine.reset_state()
+    assert not any(np.asarray(state).any() for state in mine.states)
+    with pytest.raises(AttributeError, match="must be stateful"):
+        ours.Bidirectional(ours.GRU(2)).reset_state()
+
+
+def test_the_last_states_of_a_walk_begin_the_next() -> None:
+    layer = ours.LSTM(4, return_state=True, return_sequences=True)
+    whole, *last = layer(X)
+    head, *states = layer(X[:, :2])
+    tail, *end = layer(X[:, 2:], initial_state=states)
+    close(jnp.concatenate([head, tail], axis=1), whole)
+    close(end, last)
+
+
+def test_masked_times_leave_no_trace() -> None:
+    mask = np.array([[1, 1, 1, 0, 0], [1, 0, 1, 0, 1], [0, 0, 0, 0, 1]], bool)
+    for layer in (ours.SimpleRNN(4), ours.LSTM(4), ours.GRU(4), ours.GRU(4, unroll=True)):
+        together = layer(X, mask=mask)
+        for row in range(3):
+            close(together[row], layer(X[row : row + 1, mask[row]])[0])
+
+
+def test_a_mask_of_a_convolutional_layer_holds_for_each_example() -> None:
+    x = RNG.normal(size=(2, 4, 6, 3)).astype("float32")
+    mask = np.array([[1, 0, 1, 1], [0, 1, 0, 0]], bool)
+    layer = ours.ConvLSTM1D(2, 3)
+    together = layer(x, mask=mask)
+    for row in range(2):
+        close(together[row], layer(x[row : row + 1, mask[row]])[0])
+
+
+def test_dropout_is_the_same_at_all_times() -> None:
+    x = np.ones((2, 6, 8), "float32")
+    layer = ours.SimpleRNN(3, dropout=0.5, return_sequences=True, recurrent_initializer="zeros", seed=1)
+    outputs = np.asarray(layer(x, training=True))
+    assert (outputs == outputs[:, :1]).all()
+    assert not np.array_equal(outputs, layer(x, training=True)), "and another in the next call"
+    assert np.array_equal(layer(x), layer(x, training=False))
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU"])
+def test_inference_drops_nothing(name: str) -> None:
+    plain, dropping = (getattr(ours, name)(3, **o) for o in ({}, {"dropout": 0.5, "recurrent_dropout": 0.5}))
+    plain.build(X.shape)
+    dropping.build(X.shape)
+    dropping.set_weights(plain.get_weights())
+    close(dropping(X), plain(X))
+    assert not np.allclose(dropping(X, training=True), plain(X, training=True))
+
+
+def test_stacked_cells_drop_the_same_at_all_times(keras: ModuleType) -> None:
+    def make(library: Any) -> Any:
+        cells = [library.LSTMCell(4, dropout=0.3, seed=1), library.GRUCell(3, recurrent_dropout=0.3, seed=2)]
+        return library.RNN(cells, return_sequences=True)
+
+    theirs, mine = pair(keras, make, *X.shape)
+    close(mine(X, training=True), theirs(X, training=True))
+
+
+class Total(Layer):
+    """A cell of the user: adds up what a layer inside makes of its inputs."""
+
+    def __init__(self, units: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.units = units
+        self.state_size = units
+        self.dense = ours.Dense(units)
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        total = states[0] + self.dense(inputs)
+        return total, (total,)
+
+
+class Noisy(Layer):
+    """A cell that assigns to a variable at every time."""
+
+    state_size = 2
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.seeds = SeedGenerator(1)
+        self.count = self.add_weight((), "zeros", trainable=False, name="count")
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        self.count.assign_add(1.0)
+        noise = jax.random.normal(self.seeds.next(), inputs.shape)
+        return noise, [states[0] + noise]
+
+
+class Bare:
+    """A cell that is no layer."""
+
+    state_size = 2
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        return inputs + states[0], [inputs + states[0]]
+
+
+def test_a_cell_of_the_user() -> None:
+    layer = ours.RNN(Total(4), return_sequences=True)
+    assert layer(KerasTensor((None, None, 2))).shape == (None, None, 4)
+    close(layer(X), jnp.cumsum(layer.cell.dense(X), axis=1), 1e-4)
+    assert len(layer.trainable_weights) == 2
+
+
+def test_a_cell_of_the_user_in_both_directions() -> None:
+    layer = ours.Bidirectional(ours.RNN(Total(4)), merge_mode="sum")
+    assert layer(X).shape == (3, 4)
+    assert type(layer.backward_layer.cell) is Total
+
+
+def test_what_a_cell_assigns_goes_from_time_to_time() -> None:
+    layer = ours.RNN(Noisy(), return_sequences=True)
+    outputs = layer(X)
+    assert float(layer.cell.count) == X.shape[1]
+    assert len(np.unique(np.asarray(outputs)[0, :, 0])) == X.shape[1], "each time has its own noise"
+    pure = jax.jit(lambda state: layer.stateless_call([], state, X))
+    _, following = pure([v.value for v in layer.non_trainable_variables])
+    assert sorted(float(v) for v in jax.tree.leaves(following) if v.ndim == 0) == [2 * X.shape[1]]
+    assert float(layer.cell.count) == X.shape[1]
+
+
+def test_a_cell_that_is_no_layer() -> None:
+    close(ours.RNN(Bare())(X), X.sum(axis=1))
+
+
+def test_a_cell_that_overrides_call_is_called() -> None:
+    class Double(ours.SimpleRNNCell):
+        def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+            output, states = super().call(inputs, states, training)
+            return 2 * output, states
+
+    layer = ours.RNN(Double(3))
+    plain = ours.RNN(ours.SimpleRNNCell(3))
+    plain.build(X.shape)
+    layer.build(X.shape)
+    layer.set_weights(plain.get_weights())
+    close(layer(X), 2 * plain(X))
+
+
+def test_a_cell_alone(keras: ModuleType) -> None:
+    for name in ("SimpleRNNCell", "LSTMCell", "GRUCell"):
+        theirs, mine = pair(keras, lambda library, name=name: getattr(library, name)(4), 3, 2)
+        states = [RNG.normal(size=(3, 4)).astype("float32") for _ in mine.get_initial_state(3)]
+        close(mine(X[:, 0], states), theirs(X[:, 0], states))
+
+
+def test_time_distributed_batch_normalization_moves_once_a_time(keras: ModuleType) -> None:
+    theirs, mine = pair(keras, lambda library: library.TimeDistributed(library.BatchNormalization()), 3, 5, 2)
+    close(mine(X, training=True), theirs(X, training=True))
+    close(mine.get_weights(), theirs.get_weights())
+
+
+def test_time_distributed_mask() -> None:
+    layer = ours.TimeDistributed(ours.LSTM(3))
+    x = RNG.normal(size=(2, 3, 4, 2)).astype("float32")
+    mask = RNG.random((2, 3, 4)) < 0.7
+    close(layer(x, mask=mask)[:, 1], layer.layer(x[:, 1], mask=mask[:, 1]))
+    with pytest.raises(ShapeMismatch, match="incompatible with the input shape"):
+        layer(x, mask=np.ones((2, 4), bool))
+    with pytest.raises(ShapeMismatch, match="must be at least 2D"):
+        layer(x, mask=np.ones(2, bool))
+    with pytest.raises(ShapeMismatch, match="at least 3 dimensions"):
+        ours.TimeDistributed(ours.Dense(2))(np.ones((2, 3), "float32"))
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_a_walk_over_no_time_keeps_its_states(go_backwards: bool, return_sequences: bool) -> None:
+    how = Walk(go_backwards=go_backwards, return_sequences=return_sequences)
+    outputs, states, _ = walk(
+        lambda x, s, m: (s[0] + x, [s[0] + x], m), jnp.zeros((0, 2)), [jnp.ones(2)], None, how
+    )
+    assert outputs.shape == ((0, 2) if return_sequences else (2,))
+    assert states[0].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ours.LSTM(0), "`units` must be a positive integer. Received: units=0"),
+        (lambda: ours.GRU(2.5), "`units` must be a positive integer"),
+        (lambda: ours.LSTM(2, dropout=float("nan")), "`dropout` must be a number"),
+        (lambda: ours.LSTM(2, recurrent_dropout="x"), "`recurrent_dropout` must be a number"),
+        (lambda: ours.LSTM(2, use_cudnn="yes"), "use_cudnn"),
+        (lambda: ours.LSTM(2, unit=3), "Unrecognized keyword arguments"),
+        (lambda: ours.RNN(3), "should have a `call` method"),
+        (lambda: ours.RNN(ours.Dense(3)), "should have a `state_size`"),
+        (lambda: ours.StackedRNNCells([ours.Dense(3)]), "should have a `state_size`"),
+        (lambda: ours.Bidirectional(3), "keras.layers.Layer` instance"),
+        (lambda: ours.Bidirectional(ours.LSTM(2), merge_mode="max"), "merge_mode"),
+        (lambda: ours.Bidirectional(ours.LSTM(2), backward_layer=ours.LSTM(2)), "different `go_backwards`"),
+        (
+            lambda: ours.Bidirectional(
+                ours.LSTM(2), backward_layer=ours.LSTM(2, go_backwards=True, return_sequences=True)
+            ),
+            "same value for attribute 'return_sequences'",
+        ),
+        (lambda: ours.TimeDistributed(3), "keras.layers.Layer` instance"),
+        (lambda: ours.ConvLSTM1D(2, 2, strides=2, dilation_rate=2), "not compatible"),
+        (lambda: ours.ConvLSTM2D(2, 2, padding="causal"), "padding"),
+        (lambda: ours.LSTM(2)(np.ones((2, 3), "float32")), "expected ndim=3, found ndim=2"),
+        (lambda: ours.LSTM(2)(X, initial_state=[np.zeros((3, 2))]), "has 2 state"),
+        (lambda: ours.LSTM(2, unroll=True)(KerasTensor((None, None, 2))), "fixed number of timesteps"),
+        (lambda: ours.ConvLSTM1D(2, 2)(KerasTensor((None, 3, None, 2))), "static input shapes"),
+    ],
+)
+def test_a_wrong_argument_is_named(make: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message.replace("(", r"\(")):
+        make()
+
+
+OPTIONS: dict[str, Any] = {
+    "units": st.integers(1, 4),
+    "activation": st.sampled_from(["tanh", "relu", None]),
+    "use_bias": st.booleans(),
+    "return_sequences": st.booleans(),
+    "return_state": st.booleans(),
+    "go_backwards": st.booleans(),
+    "zero_output_for_mask": st.booleans(),
+    "dropout": st.sampled_from([0.0, 0.4]),
+    "recurrent_dropout": st.sampled_from([0.0, 0.4]),
+}
+OWN: dict[str, dict[str, Any]] = {
+    "SimpleRNN": {},
+    "LSTM": {"unit_forget_bias": st.booleans()},
+    "GRU": {"reset_after": st.booleans()},
+}
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_random_recurrent_layers(keras: ModuleType, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(OWN)))
+    config = data.draw(st.fixed_dictionaries({**OPTIONS, **OWN[name]}))
+    shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 3)))
+    merge = data.draw(st.sampled_from(["alone", "concat", "ave", None]))
+    training = data.draw(st.booleans())
+    mask = RNG.random(shape[:2]) < 0.6 if data.draw(st.booleans()) else None
+
+    def make(library: Any) -> Any:
+        layer = getattr(library, name)(**config, seed=7)
+        return layer if merge == "alone" else library.Bidirectional(layer, merge_mode=merge)
+
+    theirs, mine = pair(keras, make, *shape)
+    x = RNG.normal(size=shape).astype("float32")
+    given_ = {"training": training, "mask": mask}
+    close(mine(x, **given_), theirs(x, **given_))
+    symbolic = jax.tree.leaves(mine(KerasTensor((None, None, shape[2]))))
+    assert [len(s.shape) for s in symbolic] == [y.ndim for y in jax.tree.leaves(mine(x))]
