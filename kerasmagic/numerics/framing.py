@@ -66,6 +66,6 @@ def to_aspect(
     if pad_value is None:
         new = [max(min(have, fit), 1) for have, fit in zip((rows, columns), fitting, strict=True)]
         start = [int(float(have - size) / 2) for have, size in zip((rows, columns), new, strict=True)]
-        return crop(images, *start, *new, data_format)
+        return crop(images, start[0], start[1], new[0], new[1], data_format)
     add = [int(float(max(have, fit) - have) / 2) for have, fit in zip((rows, columns), fitting, strict=True)]
     return pad(images, (add[0], add[0]), (add[1], add[1]), data_format, pad_value)

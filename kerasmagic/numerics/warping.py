@@ -108,6 +108,7 @@ def elastic_places(key: Any, batch: Any, height: Any, width: Any, alpha: Any, si
     """
     size = int(6 * sigma) | 1
     noise = jax.random.normal(key, (batch, height, width, 1), dtype) * jnp.asarray(sigma, dtype)
-    shift = gaussian_blur(noise, (size, size), (jnp.asarray(sigma, dtype),) * 2)[..., 0]
+    width_of_curve = jnp.asarray(sigma, dtype)
+    shift = gaussian_blur(noise, (size, size), (width_of_curve, width_of_curve))[..., 0]
     y, x = grid(height, width)
     return jnp.stack([y + alpha * shift, x + alpha * shift], axis=1)

@@ -20,12 +20,10 @@ from kerasmagic.core.variable import Variable
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.ops.forms import as_array
 
-__all__ = [
-    *("associative_scan", "cast", "cond", "convert_to_numpy", "convert_to_tensor", "custom_gradient"),
-    *("dtype", "fori_loop", "is_tensor", "map", "saturate_cast", "scan", "scatter", "scatter_update"),
-    *("shape", "slice", "slice_update", "stop_gradient", "switch", "unstack", "vectorized_map"),
-    "while_loop",
-]
+__all__ = ["associative_scan", "cast", "cond", "convert_to_numpy", "convert_to_tensor", "custom_gradient"]
+__all__ += ["dtype", "fori_loop", "is_tensor", "map", "saturate_cast", "scan", "scatter", "scatter_update"]
+__all__ += ["shape", "slice", "slice_update", "stop_gradient", "switch", "unstack", "vectorized_map"]
+__all__ += ["while_loop"]
 
 Function = Callable[..., Any]
 

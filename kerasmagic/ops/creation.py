@@ -13,11 +13,9 @@ from kerasmagic.foundation.config import floatx
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch, UnexpectedArgument
 from kerasmagic.ops.forms import as_array, open_size, sized_by_values
 
-__all__ = [
-    *("arange", "array", "bartlett", "blackman", "empty", "empty_like", "eye", "full", "full_like"),
-    *("geomspace", "hamming", "hanning", "identity", "kaiser", "linspace", "logspace", "meshgrid", "ones"),
-    *("ones_like", "tri", "vander", "zeros", "zeros_like"),
-]
+__all__ = ["arange", "array", "bartlett", "blackman", "empty", "empty_like", "eye", "full", "full_like"]
+__all__ += ["geomspace", "hamming", "hanning", "identity", "kaiser", "linspace", "logspace", "meshgrid"]
+__all__ += ["ones", "ones_like", "tri", "vander", "zeros", "zeros_like"]
 
 
 @operation

@@ -21,19 +21,17 @@ from kerasmagic.ops.forms import (
     unary,
 )
 
-__all__ = [
-    *("abs", "absolute", "add", "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2"),
-    *("arctanh", "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or"),
-    *("bitwise_right_shift", "bitwise_xor", "cbrt", "ceil", "clip", "conj", "conjugate", "copy", "cos"),
-    *("cosh", "deg2rad", "divide", "divide_no_nan", "equal", "exp", "exp2", "expm1", "fabs", "floor"),
-    *("floor_divide", "fmax", "fmin", "fmod", "gcd", "greater", "greater_equal", "heaviside", "hypot"),
-    *("i0", "imag", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal"),
-    *("lcm", "ldexp", "left_shift", "less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp"),
-    *("logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum"),
-    *("mod", "multiply", "nan_to_num", "negative", "nextafter", "not_equal", "power", "rad2deg", "real"),
-    *("reciprocal", "right_shift", "round", "select", "sign", "signbit", "sin", "sinc", "sinh", "sqrt"),
-    *("square", "subtract", "tan", "tanh", "true_divide", "trunc", "view", "where"),
-]
+__all__ = ["abs", "absolute", "add", "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2"]
+__all__ += ["arctanh", "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or"]
+__all__ += ["bitwise_right_shift", "bitwise_xor", "cbrt", "ceil", "clip", "conj", "conjugate", "copy", "cos"]
+__all__ += ["cosh", "deg2rad", "divide", "divide_no_nan", "equal", "exp", "exp2", "expm1", "fabs", "floor"]
+__all__ += ["floor_divide", "fmax", "fmin", "fmod", "gcd", "greater", "greater_equal", "heaviside", "hypot"]
+__all__ += ["i0", "imag", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal"]
+__all__ += ["lcm", "ldexp", "left_shift", "less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp"]
+__all__ += ["logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum"]
+__all__ += ["mod", "multiply", "nan_to_num", "negative", "nextafter", "not_equal", "power", "rad2deg", "real"]
+__all__ += ["reciprocal", "right_shift", "round", "select", "sign", "signbit", "sin", "sinc", "sinh", "sqrt"]
+__all__ += ["square", "subtract", "tan", "tanh", "true_divide", "trunc", "view", "where"]
 
 abs = absolute = unary("absolute", jnp.absolute, "the absolute value of each element")
 angle = unary("angle", jnp.angle, "the angle of each complex number, in radians", floats)

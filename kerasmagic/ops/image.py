@@ -24,11 +24,10 @@ from kerasmagic.ops.forms import as_array
 from kerasmagic.ops.warping import *  # noqa: F403
 from kerasmagic.ops.warping import as_images, batched
 
-__all__ = [
-    *warping.__all__,
-    *("crop_images", "extract_patches", "extract_patches_3d", "gaussian_blur", "hsv_to_rgb", "pad_images"),
-    *("resize", "rgb_to_grayscale", "rgb_to_hsv", "scale_and_translate", "sobel_edges", "ssim"),
-]
+__all__ = ["crop_images", "extract_patches", "extract_patches_3d", "gaussian_blur", "hsv_to_rgb"]
+__all__ += ["pad_images", "resize", "rgb_to_grayscale", "rgb_to_hsv", "scale_and_translate", "sobel_edges"]
+__all__ += ["ssim"]
+__all__ += warping.__all__
 
 _METHODS = ("linear", "bilinear", "trilinear", "cubic", "bicubic", "tricubic", "lanczos3", "lanczos5")
 
@@ -65,13 +64,15 @@ def rgb_to_grayscale(images: Any, data_format: Any = None) -> Any:
 @operation
 def rgb_to_hsv(images: Any, data_format: Any = None) -> Any:
     """Return hue, saturation and value of float RGB pixels, from 0 to 1."""
-    return colors.rgb_to_hsv(*_colors(images, data_format))
+    x, axis = _colors(images, data_format)
+    return colors.rgb_to_hsv(x, axis)
 
 
 @operation
 def hsv_to_rgb(images: Any, data_format: Any = None) -> Any:
     """Return the RGB pixels of hue, saturation and value from 0 to 1."""
-    return colors.hsv_to_rgb(*_colors(images, data_format))
+    x, axis = _colors(images, data_format)
+    return colors.hsv_to_rgb(x, axis)
 
 
 @operation
@@ -115,7 +116,7 @@ def resize(
         raise InvalidArgument("Only one of `pad_to_aspect_ratio` & `crop_to_aspect_ratio` can be `True`.")
     x = as_images(images)
     if crop_to_aspect_ratio or pad_to_aspect_ratio:
-        x = framing.to_aspect(x, *size, layout, fill_value if pad_to_aspect_ratio else None)
+        x = framing.to_aspect(x, size[0], size[1], layout, fill_value if pad_to_aspect_ratio else None)
     shape = list(x.shape)
     for axis, new in zip(framing.image_axes(x, layout), size, strict=True):
         shape[axis] = new
@@ -182,11 +183,10 @@ def ssim(
         ShapeMismatch: If an array has not three or four axes.
     """
     x, y, layout = as_images(image1), as_images(image2), standardize_data_format(data_format)
-    pair = [z if jnp.issubdtype(z.dtype, jnp.floating) else z.astype("float32") for z in (x, y)]
-    options = (max_val, filter_size, filter_sigma, k1, k2, layout)
-    if x.ndim == 4:
-        return filters.ssim(*pair, *options).astype(x.dtype)
-    return filters.ssim(*(z[None] for z in pair), *options)[0].astype(x.dtype)
+    a, b = (z if jnp.issubdtype(z.dtype, jnp.floating) else z.astype("float32") for z in (x, y))
+    a, b = (a, b) if x.ndim == 4 else (a[None], b[None])
+    alike = filters.ssim(a, b, max_val, filter_size, filter_sigma, k1, k2, layout).astype(x.dtype)
+    return alike if x.ndim == 4 else alike[0]
 
 
 @operation

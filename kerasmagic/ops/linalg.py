@@ -7,16 +7,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import core
 from jax.scipy import linalg
 
 from kerasmagic.core.symbolic import operation
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.ops.forms import as_array, axes, floats, unary
 
-__all__ = [
-    *("cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "lstsq", "lu_factor"),
-    *("matrix_rank", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd"),
-]
+__all__ = ["cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "lstsq", "lu_factor"]
+__all__ += ["matrix_rank", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd"]
 
 
 def matrix(x: Any) -> Any:
@@ -62,7 +61,7 @@ def cholesky(x: Any, upper: bool = False) -> Any:
         InvalidArgument: If an eigenvalue is not positive; compiled functions return NaN.
     """
     factor = jnp.linalg.cholesky(square(x), upper=upper)
-    if not isinstance(factor, jax.core.Tracer) and jnp.isnan(factor).any():
+    if not isinstance(factor, core.Tracer) and jnp.isnan(factor).any():
         raise InvalidArgument(
             "Cholesky decomposition failed. The input might not be a valid positive definite matrix."
         )

@@ -19,13 +19,11 @@ from kerasmagic.ops.forms import as_array, axes, floats
 from kerasmagic.ops.nonlinear import *  # noqa: F403
 from kerasmagic.ops.sliding import *  # noqa: F403
 
-__all__ = [
-    *nonlinear.__all__,
-    *sliding.__all__,
-    *("batch_normalization", "binary_crossentropy", "categorical_crossentropy", "ctc_decode", "ctc_loss"),
-    *("dot_product_attention", "layer_normalization", "moments", "multi_hot", "normalize", "one_hot"),
-    *("polar", "psnr", "rms_normalization", "sparse_categorical_crossentropy"),
-]
+__all__ = ["batch_normalization", "binary_crossentropy", "categorical_crossentropy", "ctc_decode"]
+__all__ += ["ctc_loss", "dot_product_attention", "layer_normalization", "moments", "multi_hot", "normalize"]
+__all__ += ["one_hot", "polar", "psnr", "rms_normalization", "sparse_categorical_crossentropy"]
+__all__ += nonlinear.__all__
+__all__ += sliding.__all__
 
 
 def _dense_only(sparse: bool) -> None:
@@ -217,8 +215,12 @@ def batch_normalization(
     x = as_array(x)
     shape = [1] * x.ndim
     shape[axis] = x.shape[axis]
-    given = [None if v is None else jnp.reshape(as_array(v), shape) for v in (mean, variance, scale, offset)]
-    return normalization.standardize(x, *given, epsilon)
+
+    def standing(v: Any) -> Any:
+        return None if v is None else jnp.reshape(as_array(v), shape)
+
+    center, spread = standing(mean), standing(variance)
+    return normalization.standardize(x, center, spread, standing(scale), standing(offset), epsilon)
 
 
 def _fitted(v: Any, x: Any, over: Sequence[int]) -> Any:
@@ -226,12 +228,7 @@ def _fitted(v: Any, x: Any, over: Sequence[int]) -> Any:
     if v is None:
         return None
     v = as_array(v).astype(x.dtype)
-    fits = v.ndim == x.ndim or list(over) == [x.ndim - 1]
-    return (
-        v
-        if fits
-        else jnp.reshape(v, normalization.along(jnp.ones([x.shape[a] for a in over]), x, over).shape)
-    )
+    return v if v.ndim == x.ndim or list(over) == [x.ndim - 1] else normalization.along(v, x, over)
 
 
 @operation

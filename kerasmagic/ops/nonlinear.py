@@ -11,12 +11,10 @@ from kerasmagic.core.symbolic import operation
 from kerasmagic.numerics import activations
 from kerasmagic.ops.forms import as_array, unary
 
-__all__ = [
-    *("celu", "elu", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh"),
-    *("leaky_relu", "log_sigmoid", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu"),
-    *("soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax"),
-    *("squareplus", "swish", "tanh_shrink", "threshold"),
-]
+__all__ = ["celu", "elu", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish"]
+__all__ += ["hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "relu", "relu6", "selu", "sigmoid"]
+__all__ += ["silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid"]
+__all__ += ["sparsemax", "squareplus", "swish", "tanh_shrink", "threshold"]
 
 hard_sigmoid = unary("hard_sigmoid", jax.nn.hard_sigmoid, "``relu6(x + 3) / 6``")
 hard_silu = hard_swish = unary("hard_silu", jax.nn.hard_silu, "``x * hard_sigmoid(x)``")

@@ -9,10 +9,9 @@ from kerasmagic.ops.products import *  # noqa: F403
 from kerasmagic.ops.reductions import *  # noqa: F403
 from kerasmagic.ops.shaping import *  # noqa: F403
 
-__all__ = [
-    *creation.__all__,
-    *elementwise.__all__,
-    *products.__all__,
-    *reductions.__all__,
-    *shaping.__all__,
-]
+__all__: list[str] = []
+__all__ += creation.__all__
+__all__ += elementwise.__all__
+__all__ += products.__all__
+__all__ += reductions.__all__
+__all__ += shaping.__all__

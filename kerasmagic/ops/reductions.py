@@ -22,14 +22,12 @@ from kerasmagic.ops.forms import (
     unary,
 )
 
-__all__ = [
-    *("all", "allclose", "amax", "amin", "any", "argmax", "argmin", "argpartition", "argsort", "average"),
-    *("bincount", "corrcoef", "count_nonzero", "cumprod", "cumsum", "diff", "digitize", "histogram"),
-    *("logsumexp", "max", "mean", "median", "min", "nanargmax", "nanargmin", "nancumprod", "nancumsum"),
-    *("nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod", "nanquantile", "nanstd"),
-    *("nansum", "nanvar", "nonzero", "percentile", "prod", "ptp", "quantile", "searchsorted", "sort"),
-    *("std", "sum", "trapezoid", "unique", "var"),
-]
+__all__ = ["all", "allclose", "amax", "amin", "any", "argmax", "argmin", "argpartition", "argsort"]
+__all__ += ["average", "bincount", "corrcoef", "count_nonzero", "cumprod", "cumsum", "diff", "digitize"]
+__all__ += ["histogram", "logsumexp", "max", "mean", "median", "min", "nanargmax", "nanargmin", "nancumprod"]
+__all__ += ["nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod"]
+__all__ += ["nanquantile", "nanstd", "nansum", "nanvar", "nonzero", "percentile", "prod", "ptp", "quantile"]
+__all__ += ["searchsorted", "sort", "std", "sum", "trapezoid", "unique", "var"]
 
 all = reduction("all", jnp.all, "whether all elements are true")
 amax = reduction("amax", jnp.amax, "the largest element")

@@ -13,13 +13,11 @@ from kerasmagic.foundation.errors import InvalidArgument, UnexpectedArgument
 from kerasmagic.numerics import rearranging
 from kerasmagic.ops.forms import as_array, as_arrays, axes, joined, pieces, unary
 
-__all__ = [
-    *("append", "array_split", "broadcast_to", "concatenate", "diag", "diagflat", "diagonal", "dsplit"),
-    *("dstack", "expand_dims", "flip", "fliplr", "flipud", "get_item", "hsplit", "hstack", "moveaxis"),
-    *("ndim", "pad", "ravel", "rearrange", "repeat", "reshape", "roll", "rot90", "size", "split", "squeeze"),
-    *("stack", "swapaxes", "take", "take_along_axis", "tile", "trace", "transpose", "tril", "triu"),
-    *("unravel_index", "vectorize", "vsplit", "vstack"),
-]
+__all__ = ["append", "array_split", "broadcast_to", "concatenate", "diag", "diagflat", "diagonal", "dsplit"]
+__all__ += ["dstack", "expand_dims", "flip", "fliplr", "flipud", "get_item", "hsplit", "hstack", "moveaxis"]
+__all__ += ["ndim", "pad", "ravel", "rearrange", "repeat", "reshape", "roll", "rot90", "size", "split"]
+__all__ += ["squeeze", "stack", "swapaxes", "take", "take_along_axis", "tile", "trace", "transpose", "tril"]
+__all__ += ["triu", "unravel_index", "vectorize", "vsplit", "vstack"]
 
 fliplr = unary("fliplr", jnp.fliplr, "``x`` with the second axis reversed")
 flipud = unary("flipud", jnp.flipud, "``x`` with the first axis reversed")
@@ -222,7 +220,7 @@ def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
             "Input array must have at least 2 dimensions, and `axes` must be two different ones. "
             f"Received: array.shape={x.shape}, axes={axes}"
         )
-    return jnp.rot90(x, k, tuple(axes))
+    return jnp.rot90(x, k, (axes[0], axes[1]))
 
 
 @operation

@@ -11,10 +11,9 @@ from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.numerics import convolution, patches, pooling
 from kerasmagic.ops.forms import as_array
 
-__all__ = [
-    *("adaptive_average_pool", "adaptive_max_pool", "average_pool", "conv", "conv_transpose"),
-    *("depth_to_space", "depthwise_conv", "fold", "max_pool", "separable_conv", "space_to_depth", "unfold"),
-]
+__all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "conv", "conv_transpose"]
+__all__ += ["depth_to_space", "depthwise_conv", "fold", "max_pool", "separable_conv", "space_to_depth"]
+__all__ += ["unfold"]
 
 
 def _pool(name: str, function: Callable[..., Any], what: str) -> Callable[..., Any]:
@@ -92,7 +91,8 @@ def conv(
     Raises:
         ShapeMismatch: If the channels don't fit or no window does.
 
-    >>> conv(jnp.ones((1, 5, 5, 3)), jnp.ones((3, 3, 3, 8)), padding="same").shape
+    >>> import numpy as np
+    >>> conv(np.ones((1, 5, 5, 3)), np.ones((3, 3, 3, 8)), padding="same").shape
     (1, 5, 5, 8)
     """
     sliding = _sliding(padding, strides, dilation_rate, data_format)

@@ -157,7 +157,8 @@ def elastic_transform(
     one_of("fill_mode", fill_mode, warping.FILL_MODES)
 
     def bend(x: Any) -> Any:
-        places = warping.elastic_places(draw_seed(seed), *x.shape[:3], alpha, sigma, x.dtype)
+        batch, height, width, _ = x.shape
+        places = warping.elastic_places(draw_seed(seed), batch, height, width, alpha, sigma, x.dtype)
         return warping.read_at(x, places, warping.ORDERS[interpolation], fill_mode, fill_value)
 
     return channels_last(as_images(images), data_format, bend)

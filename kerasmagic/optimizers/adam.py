@@ -75,6 +75,7 @@ class Adam(Optimizer):
         if self.amsgrad:
             v = new["velocity_hat"] = jnp.maximum(slots["velocity_hat"], v)
         # The bias correction is in the rate: epsilon is added before it, as in the paper's second form.
+        # `optax.scale_by_adam` adds it after: steps differ where gradients are as small as epsilon.
         rate = learning_rate * jnp.sqrt(1 - left_of(self.beta_2, step)) / (1 - left_of(self.beta_1, step))
         return value - m * rate / (jnp.sqrt(v) + self.epsilon), new
 
@@ -144,6 +145,7 @@ class Adamax(_TwoMeans):
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
         m = towards(slots["momentum"], gradient, self.beta_1)
+        # `optax.scale_by_adamax` has epsilon inside the maximum, and so in the state.
         u = jnp.maximum(self.beta_2 * slots["norm"], jnp.abs(gradient))
         move = learning_rate * m / ((1 - left_of(self.beta_1, step)) * (u + self.epsilon))
         return value - move, {"momentum": m, "norm": u}
@@ -178,7 +180,8 @@ class Nadam(_TwoMeans):
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
         u, u_next = self._momentum_at(step), self._momentum_at(step + 1)
-        # The product of all momenta so far, one number for all variables.
+        # The product of all momenta so far, one number for all variables. optax's form of Nadam has one
+        # momentum for all steps, and no such product.
         product = self._u_product.value.astype(value.dtype)
         m = towards(slots["momentum"], gradient, jnp.asarray(self.beta_1, value.dtype))
         v = towards(slots["velocity"], jnp.square(gradient), jnp.asarray(self.beta_2, value.dtype))
@@ -203,6 +206,7 @@ class Lamb(_TwoMeans):
     ) -> tuple[Any, dict[str, Any]]:
         m = towards(slots["momentum"], gradient, self.beta_1)
         v = towards(slots["velocity"], jnp.square(gradient), self.beta_2)
+        # Corrected in the variable's dtype, where optax takes float32: in half precision they part.
         m_hat = m / (1.0 - left_of(self.beta_1, step))
         move = m_hat / (jnp.sqrt(v / (1.0 - left_of(self.beta_2, step))) + self.epsilon)
         length, stride = jnp.sqrt(jnp.sum(jnp.square(value))), jnp.sqrt(jnp.sum(jnp.square(move)))
@@ -252,5 +256,6 @@ class ScheduleFreeAdamW(_TwoMeans):
         # value = (1 - beta) path + beta mean: undo it, move the path, average, and do it again.
         mean = (value - (1 - beta) * slots["momentum"]) / beta
         path = slots["momentum"] - learning_rate * gradient / size
+        # All steps weigh the same. optax weighs them by the learning rate, with the sum in its state.
         mean = (1 - 1.0 / step) * mean + (1.0 / step) * path
         return (1 - beta) * path + beta * mean, {"momentum": path, "velocity": v}

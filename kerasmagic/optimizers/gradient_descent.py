@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.optimizers.optimizer import Optimizer
+from kerasmagic.optimizers.rules import scaled
 
 
 class SGD(Optimizer):
@@ -53,7 +54,8 @@ class SGD(Optimizer):
         move = -learning_rate * gradient
         if not self.momentum:
             return value + move, {}
-        # m <- beta m - lr g.  The learning rate is part of the momentum, unlike in most texts.
+        # m <- beta m - lr g.  The learning rate is part of the momentum, unlike in most texts and in
+        # `optax.trace`, which differs as soon as the rate changes.
         m = self.momentum * slots["momentum"] + move
         return value + (self.momentum * m + move if self.nesterov else m), {"momentum": m}
 
@@ -97,13 +99,12 @@ class RMSprop(Optimizer):
     def update(
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
-        new = {"velocity": self.rho * slots["velocity"] + (1 - self.rho) * jnp.square(gradient)}
-        variance = new["velocity"]
+        rule, names = "scale_by_rms", {"nu": "velocity"}
         if self.centered:
-            mean = self.rho * slots["average_gradient"] + (1 - self.rho) * gradient
-            new["average_gradient"] = mean
-            variance = variance - jnp.square(mean)
-        move = learning_rate * gradient / jnp.sqrt(variance + self.epsilon)
+            rule, names = "scale_by_stddev", {"nu": "velocity", "mu": "average_gradient"}
+        direction, new = scaled(rule, gradient, slots, names, decay=self.rho, eps=self.epsilon)
+        # Keras keeps the learning rate in the momentum, as in SGD, so the momentum is not optax's.
+        move = learning_rate * direction
         if self.momentum > 0:
             move = new["momentum"] = self.momentum * slots["momentum"] + move
         return value - move, new
@@ -137,8 +138,9 @@ class Adagrad(Optimizer):
     def update(
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
-        total = slots["accumulator"] + jnp.square(gradient)
-        return value - learning_rate * gradient / jnp.sqrt(total + self.epsilon), {"accumulator": total}
+        names = {"sum_of_squares": "accumulator"}
+        direction, new = scaled("scale_by_rss", gradient, slots, names, eps=self.epsilon)
+        return value - learning_rate * direction, new
 
 
 class Adadelta(Optimizer):
@@ -163,11 +165,9 @@ class Adadelta(Optimizer):
     def update(
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
-        grads = self.rho * slots["accumulated_grad"] + (1 - self.rho) * jnp.square(gradient)
-        before = slots["accumulated_delta_var"]
-        move = -jnp.sqrt(before + self.epsilon) * gradient / jnp.sqrt(grads + self.epsilon)
-        moves = self.rho * before + (1 - self.rho) * jnp.square(move)
-        return value + learning_rate * move, {"accumulated_grad": grads, "accumulated_delta_var": moves}
+        names = {"e_g": "accumulated_grad", "e_x": "accumulated_delta_var"}
+        direction, new = scaled("scale_by_adadelta", gradient, slots, names, rho=self.rho, eps=self.epsilon)
+        return value - learning_rate * direction, new
 
 
 class Ftrl(Optimizer):
@@ -224,6 +224,7 @@ class Ftrl(Optimizer):
     def update(
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
+        # optax has no FTRL.
         before, power = slots["accumulator"], -self.learning_rate_power
         after = before + jnp.square(gradient)
         shrunk = gradient + 2 * self.l2_shrinkage_regularization_strength * value
@@ -262,7 +263,7 @@ class Lion(Optimizer):
     def update(
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
-        m = slots["momentum"]
-        beta_1, beta_2 = (jnp.asarray(beta, value.dtype) for beta in (self.beta_1, self.beta_2))
-        direction = jnp.sign(m * beta_1 + gradient * (1.0 - beta_1))
-        return value - learning_rate * direction, {"momentum": m * beta_2 + gradient * (1.0 - beta_2)}
+        # Keras rounds the betas to the variable's dtype before it subtracts them from 1.
+        b1, b2 = (jnp.asarray(beta, value.dtype) for beta in (self.beta_1, self.beta_2))
+        direction, new = scaled("scale_by_lion", gradient, slots, {"mu": "momentum"}, b1=b1, b2=b2)
+        return value - learning_rate * direction, new

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from kerasmagic.core import tree
@@ -73,6 +72,7 @@ class TrainingRun:
         self.calls_at_batches = any(callbacks.wants(hook) for hook in hooks)
         self.shows_weights_at_batches = any(callbacks.wants(hook, at_once=True) for hook in hooks)
         self.guard = InterruptGuard()
+        self.shows_weights = False
 
     def run(self) -> None:
         """Train, and leave the model as of the last finished step whatever happens."""
@@ -89,7 +89,8 @@ class TrainingRun:
             raise
         finally:
             put(self.variables, self.state)
-            self._see_weights()
+            if self.shows_weights:
+                self._see_weights()
             self.emit(events.RunEnded(outcome, message, time.time()))
 
     def _train(self) -> None:
@@ -119,15 +120,18 @@ class TrainingRun:
 
     def _epoch(self, epoch: int, batches: Iterator[Any]) -> bool:
         """Run the steps of an epoch; return whether there was a batch."""
-        count = 0
+        count = samples = 0
         for count, batch in enumerate(batches, 1):
             self._before_batch(count - 1)
             self._one_step(to_device(batch))
             self._after_batch(count - 1)
+            samples = _batch_samples(batch)
             if count % self.plan.steps_per_execution == 0:
-                self._report(epoch, count, _batch_samples(batch))
+                self._report(epoch, count, samples)
             if self.model.stop_training:
                 break
+        if count % self.plan.steps_per_execution:
+            self._report(epoch, count, samples)
         return count > 0
 
     def _before_batch(self, index: int) -> None:
@@ -151,6 +155,7 @@ class TrainingRun:
         if not self.sinks:
             return
         if any(sink.wants_weights() for sink in self.sinks):
+            self.shows_weights = True
             self._see_weights()
         if self.phase == "compiling":
             # The first step and the first histograms return when compiled, not when they have run.
@@ -161,9 +166,7 @@ class TrainingRun:
             self.model.stop_training = True
 
     def _see_weights(self) -> None:
-        if not self.sinks or not any(
-            isinstance(a, jax.Array) and a.is_deleted() is False for a in self.state.trainable
-        ):
+        if any(value.is_deleted() for value in self.state.trainable):
             return
         names = [v.path for v in self.variables.trainable]
         self.emit(events.WeightsSeen(self.total_step, histograms(names, self.state.trainable), time.time()))

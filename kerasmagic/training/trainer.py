@@ -345,7 +345,8 @@ class Trainer(Programs):
         loss_built = compiled.loss is None or compiled.loss.built
         if y is not None and not (loss_built and compiled.metrics.built):
             targets = tree.map_structure(_open_batch, to_device(y))
-            outputs = self.compute_output_spec(tree.map_structure(_open_batch, to_device(x)), training=False)
+            options = {"training": False} if "training" in self._call_signature.parameters else {}
+            outputs = self.compute_output_spec(tree.map_structure(_open_batch, to_device(x)), **options)
             if compiled.loss is not None and not compiled.loss.built:
                 compiled.loss.build(targets, outputs)
             if not compiled.metrics.built:

@@ -56,7 +56,9 @@ NOTEBOOK_FOLDERS = frozenset({"widgets", "magics"})
 FORBIDDEN = frozenset({"keras", "tensorflow", "torch"})
 
 # Imports inside a function: packages that a user may not have or only a notebook needs, all slow to import;
-LAZY_PACKAGES = frozenset({"matplotlib", "pandas", "scipy", "sklearn", "PIL", "IPython", "anywidget", "h5py", "optax"})
+LAZY_PACKAGES = frozenset(
+    {"matplotlib", "pandas", "scipy", "sklearn", "PIL", "IPython", "anywidget", "h5py", "optax"}
+)
 # our own modules that stand on those; and the extension itself, which `%load_ext` asks for.
 LAZY_MODULES = frozenset(
     {

@@ -243,18 +243,27 @@ def test_events_tell_the_whole_run(data, recorder):
     epoch = ["StepsDone", "StepsDone", "PhaseStarted", "EpochEnded"]
     assert kinds == [
         *["RunStarted", "EpochStarted", "PhaseStarted", "PhaseStarted", *epoch],
-        *["EpochStarted", "PhaseStarted", *epoch, "WeightsSeen", "RunEnded"],
+        *["EpochStarted", "PhaseStarted", *epoch, "RunEnded"],
     ]
     steps = [e for e in recorder.events if isinstance(e, events.StepsDone)]
-    assert [(e.step, e.total_step, e.samples) for e in steps] == [
-        (1, 1, 25),
-        (2, 2, 25),
-        (1, 3, 25),
-        (2, 4, 25),
-    ]
+    places = [(e.step, e.total_step, e.samples) for e in steps]
+    assert places == [(1, 1, 25), (2, 2, 25), (1, 3, 25), (2, 4, 25)]
     assert recorder.events[-1].outcome == "finished"
-    (weights,) = [e for e in recorder.events if isinstance(e, events.WeightsSeen)]
-    assert {int(h.counts.sum()) for h in weights.histograms.values()} == {32, 8, 24, 3}
+
+
+def test_a_view_that_wants_the_weights_gets_those_of_the_end(data, recorder):
+    x, y = data
+    recorder.wants_weights = lambda: not any(isinstance(e, events.WeightsSeen) for e in recorder.events)
+    small_model().fit(x, y, batch_size=25)
+    seen = [e for e in recorder.events if isinstance(e, events.WeightsSeen)]
+    assert [e.total_step for e in seen] == [1, 2]
+    assert {int(h.counts.sum()) for h in seen[-1].histograms.values()} == {32, 8, 24, 3}
+
+
+def test_the_rest_of_an_epoch_is_reported(data, recorder):
+    x, y = data
+    small_model(steps_per_execution=2).fit(x, y, batch_size=10)
+    assert [e.step for e in recorder.events if isinstance(e, events.StepsDone)] == [2, 4, 5]
 
 
 def test_a_view_can_ask_to_stop(data, recorder):
@@ -327,6 +336,24 @@ def test_an_overridden_train_step(data):
     model.compile("sgd", "sparse_categorical_crossentropy")
     history = model.fit(x, y, verbose=0)
     assert history.history["twice"][0] == pytest.approx(2 * history.history["loss"][0])
+
+
+def test_a_subclass_whose_call_takes_no_training(data):
+    x, _ = data
+
+    class Plain(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(4)
+
+        def call(self, x):
+            self.add_loss(0.5 * (x**2).mean())
+            return self.dense(x)
+
+    model = Plain()
+    model.compile("sgd", "mse")
+    history = model.fit(x, x, verbose=0, batch_size=50)
+    assert history.history["loss"][0] > 0.5 * float((x**2).mean())
 
 
 def test_train_and_test_on_batch(data):

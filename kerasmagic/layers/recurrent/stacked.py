@@ -148,6 +148,7 @@ class StackedRNNCells(LibraryLayer):
             options = {**kwargs, "training": training} if takes_training(cell) else kwargs
             nested = tree.is_nested(state)
             call = cell if callable(cell) else cell.call
+            new: Any
             inputs, new = call(inputs, list(state) if nested else [state], **options)
             new = list(new) if isinstance(new, (list, tuple)) else [new]
             following.append(new if nested else new[0])

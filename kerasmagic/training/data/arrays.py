@@ -42,6 +42,17 @@ def as_array(x: Any) -> Any:
     return array
 
 
+def unlist(data: Any) -> Any:
+    """Return a plain list of numbers as an array; a list of arrays stays a structure.
+
+    >>> unlist([[1, 2], [3, 4]]).shape, len(unlist([np.ones(2), np.ones(2)]))
+    ((2, 2), 2)
+    """
+    if isinstance(data, list) and data and all(np.isscalar(leaf) for leaf in tree.flatten(data)):
+        return np.asarray(data)
+    return data
+
+
 class ArrayBatches:
     """Batches of ``(x, y, sample_weight)``, each a structure of arrays ``(samples, ...)``.
 

@@ -10,9 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from kerasmagic.core import tree
 from kerasmagic.foundation.errors import InvalidArgument
-from kerasmagic.training.data.arrays import ArrayBatches, class_weights_of
+from kerasmagic.training.data.arrays import ArrayBatches, class_weights_of, unlist
 
 
 @dataclasses.dataclass
@@ -117,20 +116,11 @@ def _is_array_data(x: Any) -> bool:
 
 
 def _from_arrays(x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool | str) -> Source:
-    if isinstance(x, list) and x and all(np.isscalar(leaf) for leaf in tree.flatten(x)):
-        x = np.asarray(x)
     if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
         raise InvalidArgument(f"`batch_size` must be a positive integer. Received: batch_size={batch_size!r}")
-    y, sample_weight = (_unlist(part) for part in (y, sample_weight))
+    x, y, sample_weight = (unlist(part) for part in (x, y, sample_weight))
     batches = ArrayBatches((x, y, sample_weight), batch_size or 32, shuffle)
     return Source(lambda: iter(batches), batches.steps, batches.batch_size, batches.samples)
-
-
-def _unlist(y: Any) -> Any:
-    """Return a plain list of numbers as an array; a list of arrays stays a structure."""
-    if isinstance(y, list) and y and all(np.isscalar(leaf) for leaf in tree.flatten(y)):
-        return np.asarray(y)
-    return y
 
 
 def _from_iterable(x: Any, class_weight: Mapping[int, float] | None, steps: int | None) -> Source:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasmagic.core import tree
 from kerasmagic.foundation.errors import InvalidArgument
-from kerasmagic.training.data.arrays import as_array
+from kerasmagic.training.data.arrays import as_array, unlist
 
 
 def train_validation_split(arrays: tuple[Any, ...], validation_split: float) -> tuple[Any, Any]:
@@ -28,7 +28,7 @@ def train_validation_split(arrays: tuple[Any, ...], validation_split: float) -> 
         raise InvalidArgument(
             f"`validation_split` must be between 0 and 1. Received: validation_split={validation_split}"
         )
-    arrays = tuple(tree.map_structure(as_array, part) for part in arrays)
+    arrays = tuple(tree.map_structure(as_array, unlist(part)) for part in arrays)
     samples = next(leaf.shape[0] for leaf in tree.flatten(list(arrays)) if leaf is not None)
     kept = math.floor(samples * (1.0 - validation_split))
     if kept == 0 or kept == samples:

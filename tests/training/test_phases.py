@@ -1,0 +1,46 @@
+"""What a view is told of compiling: it ends when every program of the first report is compiled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import kerasmagic as keras
+from kerasmagic.training import events
+from kerasmagic.training.sinks import set_default_sink
+
+
+class Watcher:
+    """A view that wants the weights after every dispatch."""
+
+    stop_requested = False
+
+    def __init__(self):
+        self.events: list[events.Event] = []
+
+    def emit(self, event: events.Event) -> None:
+        self.events.append(event)
+
+    def wants_weights(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_the_first_histograms_are_made_while_compiling(steps_per_execution):
+    watcher = Watcher()
+    before = set_default_sink(lambda level: watcher)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse", steps_per_execution=steps_per_execution)
+    model.fit(np.ones((40, 4)), np.ones((40, 2)), batch_size=10, epochs=2)
+    set_default_sink(before)
+    seen = [
+        event.phase if isinstance(event, events.PhaseStarted) else type(event).__name__
+        for event in watcher.events
+        if isinstance(event, events.PhaseStarted | events.WeightsSeen | events.StepsDone)
+    ]
+    reports = 4 // steps_per_execution
+    again = ["WeightsSeen", "StepsDone"]
+    assert seen == [
+        *["compiling", "WeightsSeen", "training", "StepsDone", *again * (reports - 1)],
+        *["training", *again * reports, "WeightsSeen"],
+    ]
