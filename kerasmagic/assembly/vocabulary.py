@@ -98,7 +98,11 @@ def own_layers(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_own_class(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, Layer) and not value.__module__.startswith("kerasmagic.")
+    return (
+        isinstance(value, type)
+        and issubclass(value, Layer)
+        and not value.__module__.startswith("kerasmagic.")
+    )
 
 
 def _own_words(name: str, value: Any) -> LayerWords:

@@ -260,11 +260,7 @@ class Variable(ArrayOperators):
         return int(self.value)
 
     def __repr__(self) -> str:
-        value = (
-            ""
-            if self._value is None or isinstance(self._value, Tracer)
-            else f", value={self._value}"
-        )
+        value = "" if self._value is None or isinstance(self._value, Tracer) else f", value={self._value}"
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
 
 

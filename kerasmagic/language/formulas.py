@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 
 from lark import Token
 
 from kerasmagic.foundation.errors import DefinitionError, Span
 from kerasmagic.language.layout import token_span
+
+_ODD_BLANK = re.compile(r"[^\S\n\t ]")
 
 
 def read_expression(source: str, span: Span) -> ast.Expression:
@@ -51,7 +54,7 @@ def mark_expression(tokens: list[Token], source: str) -> list[Token]:
     keyword = tokens[0].type in ("INPUT", "WEIGHT", "STATE")
     if not value or keyword or any(token.type == "ARROW" for token in value):
         return tokens
-    text = source[value[0].start_pos : value[-1].end_pos]
+    text = _plainly_spaced(value, source)
     updates = start > 1 and tokens[start - 1].type == "WALRUS"
     if not updates and not _foreign(value):
         try:
@@ -62,6 +65,18 @@ def mark_expression(tokens: list[Token], source: str) -> list[Token]:
     expression.end_line, expression.end_column = value[-1].end_line, value[-1].end_column
     expression.end_pos = value[-1].end_pos
     return [*tokens[:start], expression]
+
+
+def _plainly_spaced(tokens: list[Token], source: str) -> str:
+    """Return the text of ``tokens`` with blanks that Python does not know, as from a web page, made plain."""
+    pieces, end = [], tokens[0].start_pos
+    for token in tokens:
+        pieces += [
+            _ODD_BLANK.sub(" ", source[end : token.start_pos]),
+            source[token.start_pos : token.end_pos],
+        ]
+        end = token.end_pos
+    return "".join(pieces)
 
 
 def _start_of_value(tokens: list[Token]) -> int:

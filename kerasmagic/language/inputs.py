@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kerasmagic.foundation.errors import Span, did_you_mean
+from kerasmagic.foundation.errors import Span
 from kerasmagic.language import definition as d
 from kerasmagic.language.print import print_value
 from kerasmagic.language.resolve import Resolver, spelled
 from kerasmagic.language.resolved import BoundArgument, ResolvedInput
+from kerasmagic.language.vocabulary import nearest
 
 _OPTIONS = ("batch_size", "sparse", "optional")
 _GLUED = re.compile(r"(?P<word>.+?)x(?P<sizes>\d+(x\d+)*)")
@@ -36,7 +37,7 @@ def resolve_input(statement: d.Input, resolver: Resolver, *, pattern: bool = Fal
             case d.Keyword(name):
                 known = ("shape", "name", "dtype", *_OPTIONS)
                 resolver.complain(
-                    f"{name!r} is no argument of an input.", argument.name_span, did_you_mean(name, known)
+                    f"{name!r} is no argument of an input.", argument.name_span, nearest(name, known)
                 )
             case d.Negated() | d.Strides():
                 resolver.complain("This has no meaning for an input.", argument.span, _FORM)
@@ -45,7 +46,7 @@ def resolve_input(statement: d.Input, resolver: Resolver, *, pattern: bool = Fal
     if len(resolver.errors) > before:
         return _lose(statement, resolver)
     shape = read_shape(found["shape"], resolver, pattern=pattern) if "shape" in found else None
-    name, dtype = _text(found.get("name"), resolver), _text(found.get("dtype"), resolver)
+    name, dtype = _word(found.get("name"), resolver), _dtype(found.get("dtype"), resolver)
     if len(resolver.errors) > before:
         return _lose(statement, resolver)
     return ResolvedInput(name, shape, dtype, tuple(options), statement.span)
@@ -85,12 +86,27 @@ def _take_words(words: list[d.Value], found: dict[str, Any], statement: d.Input,
         resolver.complain("This input has no shape.", statement.span, _FORM)
 
 
-def _text(value: d.Value | None, resolver: Resolver) -> Any:
-    if value is None or isinstance(value, d.Word | d.Text):
-        return None if value is None else spelled(value)
-    if isinstance(value, d.Python) or value == d.Constant(None):
-        return resolver.plain(value, text=True)
-    return resolver.complain(f"A word is expected here, not {print_value(value)}.", value.span, _FORM)
+def _word(value: d.Value | None, resolver: Resolver) -> str | None:
+    """Return a name, which only a word or a text can be: other lines refer to it."""
+    if value is None or value == d.Constant(None):
+        return None
+    word = spelled(value)
+    if word is None:
+        resolver.complain(f"A name is expected here, not {print_value(value)}.", value.span, _FORM)
+    return word
+
+
+def _dtype(value: d.Value | None, resolver: Resolver) -> Any:
+    """Return a dtype of the vocabulary, or Python that gives one."""
+    if value is None or value == d.Constant(None):
+        return None
+    if isinstance(value, d.Python):
+        return resolver.plain(value, text=False)
+    word = spelled(value)
+    if word is None or word not in resolver.vocabulary.dtypes:
+        hint = None if word is None else nearest(word, resolver.vocabulary.dtypes)
+        return resolver.complain(f"{print_value(value)} is no dtype.", value.span, hint)
+    return word
 
 
 def read_shape(value: d.Value, resolver: Resolver, *, pattern: bool = False) -> Any:

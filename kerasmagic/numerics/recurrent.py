@@ -1,11 +1,8 @@
-"""Recurrence: one step of each kind of cell, and the walk of any step over time.
-
-A step takes projected inputs, what is left of the input once kernel and bias have
-been applied: those need no loop, so a whole sequence is projected at once.
-"""
+"""Recurrence: the walk over time of any step, and of the library's own, whose gradient is its own too."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,102 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.numerics.cells import DropoutMasks, SimpleStep, Weights
 
 Array = jax.Array
-Activation = Callable[[Array], Array]
-Product = Callable[[Array, Array], Array]
 Step = Callable[[Any, Any, Any], tuple[Array, Any, Any]]
-
-
-def gated_product(
-    x: Array, kernel: Array, mask: Array | None = None, product: Product = jnp.matmul, axis: int = -1
-) -> Array:
-    """Return ``(x * mask) @ kernel``, with a mask of its own for each gate where there are several.
-
-    Args:
-        x: ``(..., batch, n)``.
-        kernel: ``(n, gates * units)``, the gates one after the other on the last axis.
-        mask: ``(batch, n)``, or ``(gates, batch, n)``; nothing is masked when ``None``.
-        product: What multiplies; a convolution for convolutional cells.
-        axis: The axis of the gates in what it returns.
-
-    Returns:
-        ``(..., batch, gates * units)``.
-
-    >>> import jax.numpy as jnp
-    >>> masks = jnp.array([[[1.0, 0.0]], [[0.0, 1.0]]])
-    >>> gated_product(jnp.array([[2.0, 3.0]]), jnp.ones((2, 2)), masks).tolist()
-    [[2.0, 3.0]]
-    """
-    if mask is None:
-        return product(x, kernel)
-    if mask.shape[0] == 1:
-        return product(x * mask[0], kernel)
-    kernels = jnp.split(kernel, mask.shape[0], axis=-1)
-    return jnp.concatenate([product(x * m, k) for m, k in zip(mask, kernels, strict=True)], axis=axis)
-
-
-def lstm_step(
-    z: Array, carry: Array, activation: Activation, recurrent_activation: Activation, axis: int = -1
-) -> tuple[Array, Array]:
-    """Return output and carry of one step of long short-term memory.
-
-    Args:
-        z: ``(batch, ..., 4 * units)``: input, forget, candidate and output gate before their activations.
-        carry: ``(batch, ..., units)``.
-        activation: Of the candidate and of the carry on its way out.
-        recurrent_activation: Of the three gates.
-        axis: The axis of the units.
-
-    Returns:
-        Output and carry, each ``(batch, ..., units)``.
-    """
-    i, f, candidate, o = jnp.split(z, 4, axis=axis)
-    # c' = f * c + i * g,  h' = o * act(c')
-    carry = recurrent_activation(f) * carry + recurrent_activation(i) * activation(candidate)
-    return recurrent_activation(o) * activation(carry), carry
-
-
-def gru_step(
-    x: Array,
-    h: Array,
-    kernel: Array,
-    bias: Array | None,
-    activation: Activation,
-    recurrent_activation: Activation,
-    *,
-    reset_after: bool = True,
-    mask: Array | None = None,
-) -> Array:
-    """Return the next state of a gated recurrent unit.
-
-    Args:
-        x: Projected inputs ``(batch, 3 * units)``: update gate, reset gate, candidate.
-        h: The state ``(batch, units)``.
-        kernel: The recurrent kernel ``(units, 3 * units)``.
-        bias: The recurrent bias ``(3 * units,)``; with ``reset_after`` only.
-        activation: Of the candidate.
-        recurrent_activation: Of the two gates.
-        reset_after: Whether the reset gate acts on the product with the kernel, or on the state before it.
-        mask: Dropout of the state, ``(1 or 3, batch, units)``.
-
-    Returns:
-        ``(batch, units)``.
-    """
-    units = h.shape[-1]
-    x_gates, x_candidate = x[..., : 2 * units], x[..., 2 * units :]
-    if reset_after:
-        inner = gated_product(h, kernel, mask)
-        inner = inner if bias is None else inner + bias
-        z, r = jnp.split(recurrent_activation(x_gates + inner[..., : 2 * units]), 2, axis=-1)
-        recurrent = r * inner[..., 2 * units :]
-    else:
-        inner = gated_product(h, kernel[:, : 2 * units], None if mask is None else mask[:2])
-        z, r = jnp.split(recurrent_activation(x_gates + inner), 2, axis=-1)
-        masked = h if mask is None else h * mask[-1]
-        recurrent = jnp.matmul(r * masked, kernel[:, 2 * units :])
-    # h' = z * h + (1 - z) * candidate
-    return z * h + (1 - z) * activation(x_candidate + recurrent)
 
 
 class Walk(NamedTuple):
@@ -158,8 +63,7 @@ def walk(
     length = jax.tree.leaves(inputs)[0].shape[0]
     if how.unroll and not isinstance(length, int):
         raise InvalidArgument("Unrolling requires a fixed number of timesteps.")
-    if mask is not None:
-        mask = jnp.any(mask.astype(bool), axis=tuple(range(2, mask.ndim)))
+    mask = _one_per_example(mask)
     # The last output alone needs no array over time.
     holds_output = not how.return_sequences or (how.unroll and mask is not None)
     held = _first_output(step, inputs, states, memory) if holds_output else None
@@ -206,3 +110,145 @@ def _keep(valid: Array | None, new: Array, old: Array) -> Array:
     if valid is None:
         return new
     return jnp.where(valid.reshape(valid.shape + (1,) * (new.ndim - 1)), new, old)
+
+
+def _one_per_example(mask: Array | None) -> Array | None:
+    """Return ``(time, batch, ...)`` as ``(time, batch)``: whether any entry is true."""
+    return None if mask is None else jnp.any(mask.astype(bool), axis=tuple(range(2, mask.ndim)))
+
+
+def recurrence(
+    step: SimpleStep,
+    inputs: Array,
+    states: list[Array],
+    weights: Weights,
+    masks: DropoutMasks,
+    mask: Array | None,
+    how: Walk,
+) -> tuple[Array, list[Array]]:
+    """Repeat a step of the library over time.
+
+    The same as ``walk`` but faster: the gradients of all weights are computed after the loop, in one
+    product over all times, and a call outside of any trace is compiled once. Its gradient can be
+    differentiated again; forward-mode differentiation (``jax.jvp``) does not pass through it.
+
+    Args:
+        step: An affine step, whose activations close over no traced values.
+        inputs: ``(time, batch, ...)``.
+        states: Arrays ``(batch, ...)``.
+        weights: The weights of the step.
+        masks: What it drops.
+        mask: ``(time, batch)``: where it is false, the states stay as they are.
+        how: The options of the walk; a masked walk cannot be written out.
+
+    Returns:
+        The outputs ``(time, batch, ...)``, or the last one ``(batch, ...)``, and the last states.
+    """
+    mask = _one_per_example(mask)
+    projected = step.projects_first or jax.default_backend() != "cpu"
+    if projected:
+        inputs = step.project(inputs, weights, masks)
+    outputs, states = _recurrence(step, how, projected, inputs, states, weights, masks, mask)
+    if not how.return_sequences:
+        outputs = states[0]
+    if mask is not None and how.zero_output_for_mask:
+        last = mask[0 if how.go_backwards else -1] if mask.shape[0] else jnp.ones(mask.shape[1], bool)
+        valid = mask if how.return_sequences else last
+        outputs = _keep(valid, outputs, jnp.zeros_like(outputs))
+    if how.return_sequences and how.go_backwards:
+        outputs = jnp.flip(outputs, axis=0)
+    return outputs, states
+
+
+def _z(step: SimpleStep, projected: bool, x: Array, h: Array, weights: Weights, masks: DropoutMasks) -> Array:
+    x = x if projected else step.project(x, weights, masks)
+    return step.merge(x, step.recur(h, weights, masks))
+
+
+def _scan(
+    step: SimpleStep,
+    how: Walk,
+    projected: bool,
+    inputs: Array,
+    states: list[Array],
+    weights: Weights,
+    masks: DropoutMasks,
+    mask: Array | None,
+    keep: bool,
+) -> tuple[tuple[Array | None, list[Array]], Any]:
+    """Walk forward and, to ``keep`` them for the gradient, note each time's states and what ``update`` got."""
+
+    def advance(states: list[Array], at: tuple[Array, Array | None]) -> tuple[list[Array], Any]:
+        x, valid = at
+        z = _z(step, projected, x, states[0], weights, masks)
+        following = [
+            _keep(valid, new.astype(old.dtype), old)
+            for new, old in zip(step.update(z, states), states, strict=True)
+        ]
+        return following, (following[0] if how.return_sequences else None, (states, z) if keep else None)
+
+    unroll = max(inputs.shape[0], 1) if how.unroll else 1
+    states, (outputs, kept) = lax.scan(
+        advance, states, (inputs, mask), reverse=how.go_backwards, unroll=unroll
+    )
+    return (outputs, states), kept
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _differentiable(
+    step: SimpleStep,
+    how: Walk,
+    projected: bool,
+    inputs: Array,
+    states: list[Array],
+    weights: Weights,
+    masks: DropoutMasks,
+    mask: Array | None,
+) -> tuple[Array | None, list[Array]]:
+    return _scan(step, how, projected, inputs, states, weights, masks, mask, keep=False)[0]
+
+
+def _forward(step: SimpleStep, how: Walk, projected: bool, *args: Any) -> tuple[Any, Any]:
+    result, kept = _scan(step, how, projected, *args, keep=True)
+    inputs, _, weights, masks, mask = args
+    return result, (inputs, weights, masks, mask, kept)
+
+
+def _backward(step: SimpleStep, how: Walk, projected: bool, residuals: Any, cotangents: Any) -> Any:
+    inputs, weights, masks, mask, (before, z) = residuals
+    outputs_bar, states_bar = cotangents
+
+    def retreat(states_bar: list[Array], at: Any) -> tuple[list[Array], Array]:
+        states, z, valid, output_bar = at
+        if output_bar is not None:
+            states_bar = [states_bar[0] + output_bar, *states_bar[1:]]
+        moved = [_keep(valid, bar, jnp.zeros_like(bar)) for bar in states_bar]
+        z_bar, earlier = jax.vjp(step.update, z, states)[1](moved)
+        # `z` is linear in the state, so any inputs give the same transpose.
+        x = jax.tree.map(lambda x: jnp.zeros(x.shape[1:], x.dtype), inputs)
+        by_state = jax.vjp(lambda h: _z(step, projected, x, h, weights, masks), states[0])[1]
+        earlier[0] = earlier[0] + by_state(z_bar)[0]
+        if valid is not None:
+            kept = [_keep(valid, jnp.zeros_like(bar), bar) for bar in states_bar]
+            earlier = [a + b for a, b in zip(earlier, kept, strict=True)]
+        return earlier, z_bar
+
+    unroll = max(inputs.shape[0], 1) if how.unroll else 1
+    states_bar, z_bar = lax.scan(
+        retreat,
+        states_bar,
+        (before, z, mask, outputs_bar),
+        reverse=not how.go_backwards,
+        unroll=unroll,
+    )
+
+    def all_times(inputs: Array, weights: Weights) -> Array:
+        return _z(step, projected, inputs, before[0], weights, masks)
+
+    inputs_bar, weights_bar = jax.vjp(all_times, inputs, weights)[1](z_bar)
+    return inputs_bar, states_bar, weights_bar, None, None
+
+
+_differentiable.defvjp(_forward, _backward)
+# Compiled by itself, so that a call outside of any trace is compiled once and not each time.
+_recurrence = jax.jit(_differentiable, static_argnums=(0, 1, 2))

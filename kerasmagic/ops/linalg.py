@@ -15,7 +15,7 @@ from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.ops.forms import as_array, axes, floats, unary
 
 __all__ = ["cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "lstsq", "lu_factor"]
-__all__ += ["matrix_rank", "norm", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd"]
+__all__ += ["matrix_rank", "norm", "pinv", "qr", "solve", "solve_triangular", "svd"]
 
 
 def matrix(x: Any) -> Any:
@@ -46,7 +46,6 @@ det = unary("det", jnp.linalg.det, "the determinant: ``(..., n, n) -> (...)``", 
 eig = unary("eig", jnp.linalg.eig, "eigenvalues ``(..., n)`` and eigenvectors ``(..., n, n)``", square)
 eigh = unary("eigh", jnp.linalg.eigh, "``eig`` of symmetric matrices, eigenvalues increasing", square)
 inv = unary("inv", jnp.linalg.inv, "the inverse: ``(..., n, n) -> (..., n, n)``", square)
-slogdet = unary("slogdet", lambda x: tuple(jnp.linalg.slogdet(x)), "sign and log of the determinant", matrix)
 
 
 @operation

@@ -7,15 +7,29 @@ from typing import Any
 import jax.numpy as jnp
 
 from kerasmagic.core.symbolic import operation
-from kerasmagic.ops.forms import as_array, binary
+from kerasmagic.ops.forms import as_array, binary, unary
 
-__all__ = ["correlate", "cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "vdot"]
+__all__ = [
+    "correlate",
+    "cross",
+    "dot",
+    "einsum",
+    "inner",
+    "kron",
+    "matmul",
+    "outer",
+    "slogdet",
+    "tensordot",
+    "vdot",
+]
 
 dot = binary("dot", jnp.dot, "the sum of products over the last axis of ``x1`` and the second last of ``x2``")
 inner = binary("inner", jnp.inner, "the sum of products over the last axes")
 kron = binary("kron", jnp.kron, "the Kronecker product: ``x2`` times each element of ``x1``, side by side")
 outer = binary("outer", jnp.outer, "the product of each pair, of flattened arrays: ``(n,), (m,) -> (n, m)``")
 vdot = binary("vdot", jnp.vdot, "the sum of products of two flattened arrays, the first one conjugated")
+
+slogdet = unary("slogdet", lambda x: tuple(jnp.linalg.slogdet(x)), "the sign and the log of the determinant")
 
 
 @operation

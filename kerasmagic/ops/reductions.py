@@ -280,13 +280,24 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return jnp.trapezoid(as_array(y), None if x is None else as_array(x), dx=as_array(dx), axis=axis)
 
 
-def _distinct(x: Any, *args: Any, size: int | None = None, axis: int | None = None, **kwargs: Any) -> Any:
-    wanted = [*args[1:4], *(kwargs.get(f"return_{what}") for what in ("index", "inverse", "counts"))]
-    if size is not None or len(args) > 4 or True in wanted:
+def _distinct(
+    x: Any,
+    sorted: bool = True,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    size: int | None = None,
+    fill_value: Any = None,
+) -> Any:
+    if size is not None:
         return None
     count = open_size()
     shape = (count,) if axis is None else [count if i == axis % x.ndim else d for i, d in enumerate(x.dims)]
-    return KerasTensor(shape, x.dtype)
+    inverse = x.dims if axis is None else (x.dims[axis],)
+    places = ((return_index, (count,)), (return_inverse, inverse), (return_counts, (count,)))
+    besides = [KerasTensor(dims, "int32") for wanted, dims in places if wanted]
+    return (KerasTensor(shape, x.dtype), *besides) if besides else KerasTensor(shape, x.dtype)
 
 
 @sized_by_values(_distinct)

@@ -99,12 +99,17 @@ class RMSprop(Optimizer):
     def update(
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
-        rule, names = "scale_by_rms", {"nu": "velocity"}
         if self.centered:
-            rule, names = "scale_by_stddev", {"nu": "velocity", "mu": "average_gradient"}
-        direction, new = scaled(rule, gradient, slots, names, decay=self.rho, eps=self.epsilon)
+            # `optax.scale_by_stddev` is the same but for rounding, which a mean gradient near 0 makes visible.
+            square = self.rho * slots["velocity"] + (1 - self.rho) * jnp.square(gradient)
+            mean = self.rho * slots["average_gradient"] + (1 - self.rho) * gradient
+            new = {"velocity": square, "average_gradient": mean}
+            move = learning_rate * gradient / jnp.sqrt(square - jnp.square(mean) + self.epsilon)
+        else:
+            names = {"nu": "velocity"}
+            direction, new = scaled("scale_by_rms", gradient, slots, names, decay=self.rho, eps=self.epsilon)
+            move = learning_rate * direction
         # Keras keeps the learning rate in the momentum, as in SGD, so the momentum is not optax's.
-        move = learning_rate * direction
         if self.momentum > 0:
             move = new["momentum"] = self.momentum * slots["momentum"] + move
         return value - move, new

@@ -110,6 +110,8 @@ STEPS = [
     ),
     ("input_scale 3", step("input_scale", number(3))),
     ("dense input", step("dense", word("input"))),
+    ("conv none...", step("conv", value(d.Constant(None)), value(d.Rest()))),
+    ("conv none.x", step("conv", word("none.x"))),
 ]
 
 
@@ -233,6 +235,8 @@ LAYER_LINES = [
     ("jnp.where(x > 0, x, a * x)", d.Expression("jnp.where(x > 0, x, a * x)")),
     ("(x\n   + 1)", d.Expression("(x\n   + 1)")),
     ("x[..., None]  # c", d.Expression("x[..., None]")),
+    ("x\u00a0+ 1", d.Expression("x + 1")),
+    ("x + '\u00a0'", d.Expression("x + '\u00a0'")),
     ("lambda: {'a': x}", d.Expression("lambda: {'a': x}")),
     ("y = x * 2", d.Binding(("y",), d.Expression("x * 2"))),
     ("y = x == 2", d.Binding(("y",), d.Expression("x == 2"))),

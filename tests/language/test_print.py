@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from kerasmagic.language import definition as d
 from kerasmagic.language.parse import parse_layer, parse_model
@@ -112,6 +112,8 @@ models = st.builds(
 )
 
 
+# Building such a tree takes hypothesis long; reading it does not.
+@settings(max_examples=max(settings.default.max_examples // 4, 1))
 @given(models)
 def test_a_printed_model_reads_back(model):
     assert parse_model(print_model(model)) == model

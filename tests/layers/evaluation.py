@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import json
@@ -188,7 +189,7 @@ class Row:
         if isinstance(value, dict) and value.get("module") == "keras.layers":
             if self.dtype is not None:
                 value = {**value, "config": {**value["config"], "dtype": self.dtype}}
-            return self.library.deserialize(value)
+            return self.library.deserialize(copy.deepcopy(value))
         return [self._argument(item) for item in value] if isinstance(value, list) else value
 
     @functools.cached_property

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import kerasmagic.layers as ours
@@ -159,7 +159,8 @@ def test_a_wrong_argument_is_named(make: Any, message: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
-@settings(max_examples=40)
+# Each example compiles several programs: to shrink one takes minutes.
+@settings(max_examples=40, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(data=st.data())
 def test_random_attention(keras: ModuleType, data: st.DataObject) -> None:
     batch, queries, keys, dim = data.draw(st.tuples(*(st.integers(1, 4) for _ in range(4))))

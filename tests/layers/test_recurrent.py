@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import kerasmagic.layers as ours
@@ -318,7 +318,8 @@ OWN: dict[str, dict[str, Any]] = {
 }
 
 
-@settings(max_examples=40)
+# Each example compiles several programs: to shrink one takes minutes.
+@settings(max_examples=40, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(data=st.data())
 def test_random_recurrent_layers(keras: ModuleType, data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
@@ -326,7 +327,8 @@ def test_random_recurrent_layers(keras: ModuleType, data: st.DataObject) -> None
     config = data.draw(st.fixed_dictionaries({**OPTIONS, **OWN[name]}))
     shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 3)))
     merge = data.draw(st.sampled_from(["alone", "concat", "ave", None]))
-    training = data.draw(st.booleans())
+    # Keras loses the seed of a SimpleRNN that it copies: what it drops then is anyone's guess.
+    training = data.draw(st.booleans()) and (name != "SimpleRNN" or merge == "alone")
     config["go_backwards"] &= merge == "alone"
     mask = rng.random(shape[:2]) < 0.6 if data.draw(st.booleans()) else None
 

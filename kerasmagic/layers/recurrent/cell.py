@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +17,8 @@ from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.foundation.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from kerasmagic.layers.base import LibraryLayer
-from kerasmagic.numerics.recurrent import gated_product
-
-
-class DropoutMasks(NamedTuple):
-    """Masks ``(1 or gates, batch, n)`` of the inputs and of the state; ``None`` drops nothing."""
-
-    inputs: Any = None
-    state: Any = None
+from kerasmagic.numerics.cells import DropoutMasks, SimpleStep, Weights
+from kerasmagic.numerics.recurrent import Walk, recurrence, walk
 
 
 def clamped_rate(name: str, rate: Any) -> float:
@@ -41,8 +35,7 @@ def clamped_rate(name: str, rate: Any) -> float:
 class RecurrentCell(LibraryLayer):
     """A cell with a kernel, a recurrent kernel and a bias, each with one part per gate.
 
-    A subclass says how many ``gates`` it has and what ``advance`` does with projected
-    inputs and states. ``project`` needs no state, so an ``RNN`` projects all times at once.
+    A subclass says how many ``gates`` it has and which arithmetic ``make_step`` returns.
 
     Args:
         activation: Of the candidate state.
@@ -138,26 +131,34 @@ class RecurrentCell(LibraryLayer):
         first, rest = (np.asarray(self.bias_initializer((n,), dtype=dtype)) for n in (units, 2 * units))
         return np.concatenate([first, np.ones(units, first.dtype), rest])
 
-    @property
-    def input_bias(self) -> Any:
-        """The bias of the projected inputs, or ``None``."""
-        return None if self.bias is None else self.bias.value
-
-    def project(self, inputs: Any, masks: DropoutMasks) -> Any:
-        """Return the inputs ``(..., batch, n)`` times the kernel, plus the bias: ``(..., batch, gates * units)``."""
-        projected = gated_product(inputs, self.kernel.value, masks.inputs)
-        return projected if self.input_bias is None else projected + self.input_bias
-
-    def advance(self, projected: Any, states: list[Any], masks: DropoutMasks) -> tuple[Any, list[Any]]:
-        """Return the output ``(batch, units)`` and the next states."""
+    def make_step(self) -> SimpleStep:
+        """Return the arithmetic of one time."""
         raise NotImplementedError
+
+    @property
+    def weight_values(self) -> Weights:
+        """What the weights hold now."""
+        bias = None if self.bias is None else self.bias.value
+        return Weights(self.kernel.value, self.recurrent_kernel.value, bias)
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         nested = isinstance(states, (list, tuple))
         states = list(states) if nested else [states]
         masks = self.draw_masks(inputs, states[0], training)
-        output, states = self.advance(self.project(inputs, masks), states, masks)
+        output, states = self.make_step()(inputs, states, self.weight_values, masks)
         return output, (states if nested else states[0])
+
+    def walk(self, inputs: Any, states: list[Any], mask: Any, how: Walk, training: bool) -> tuple[Any, Any]:
+        """Return the outputs and the last states of a walk over ``(time, batch, ...)``."""
+        step, weights = self.make_step(), self.weight_values
+        at_one_time = jax.ShapeDtypeStruct(inputs.shape[1:], inputs.dtype)
+        masks = self.draw_masks(at_one_time, states[0], training)
+        activations = (self.activation, getattr(self, "recurrent_activation", self.activation))
+        # An activation of the user may close over traced values, which a compiled function must not see.
+        known = all(ACTIVATIONS.name_of(activation) is not None for activation in activations)
+        if step.is_affine and known and not (how.unroll and mask is not None):
+            return recurrence(step, inputs, states, weights, masks, mask, how)
+        return walk(lambda x, s, memory: (*step(x, s, weights, masks), memory), inputs, states, mask, how)[:2]
 
     @property
     def is_plain(self) -> bool:

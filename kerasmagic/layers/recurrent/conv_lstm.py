@@ -15,10 +15,9 @@ from kerasmagic.foundation.config import standardize_data_format
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.foundation.registry import ACTIVATIONS
 from kerasmagic.foundation.signature import handed_on
-from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell
+from kerasmagic.layers.recurrent.cell import RecurrentCell, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN
-from kerasmagic.numerics.convolution import convolution
-from kerasmagic.numerics.recurrent import gated_product, lstm_step
+from kerasmagic.numerics.cells import ConvLSTMStep
 
 _CELL_ONLY = (
     "rank",
@@ -114,40 +113,24 @@ class ConvLSTMCell(RecurrentCell):
             (*self.kernel_size, channels, wide), (*self.kernel_size, self.filters, wide), (wide,)
         )
 
-    def project(self, inputs: Any, masks: DropoutMasks) -> Any:
-        projected = gated_product(inputs, self.kernel.value, masks.inputs, self._convolve, self.channel_axis)
-        if self.bias is None:
-            return projected
-        bias = self.bias.value
-        return projected + jnp.reshape(bias, bias.shape + (1,) * (-1 - self.channel_axis))
-
-    def _convolve(self, x: Any, kernel: Any) -> Any:
-        """Convolve ``x`` with any number of axes before its channels and spatial ones."""
-        y = convolution(
-            jnp.reshape(x, (-1, *x.shape[-self.rank - 1 :])),
-            kernel,
+    def make_step(self) -> ConvLSTMStep:
+        return ConvLSTMStep(
+            self.activation,
+            self.recurrent_activation,
+            axis=self.channel_axis,
+            rank=self.rank,
             strides=self.strides,
             padding=self.padding,
             dilation=self.dilation_rate,
             data_format=self.data_format,
         )
-        return jnp.reshape(y, (*x.shape[: -self.rank - 1], *y.shape[1:]))
-
-    def _convolve_state(self, h: Any, kernel: Any) -> Any:
-        return convolution(h, kernel, padding="same", data_format=self.data_format)
-
-    def advance(self, projected: Any, states: list[Any], masks: DropoutMasks) -> tuple[Any, list[Any]]:
-        kernel, axis = self.recurrent_kernel.value, self.channel_axis
-        z = projected + gated_product(states[0], kernel, masks.state, self._convolve_state, axis)
-        output, carry = lstm_step(z, states[1], self.activation, self.recurrent_activation, axis)
-        return output, [output, carry]
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         """Return states of zeros, each ``(batch_size, *windows, filters)``."""
         x = jax.ShapeDtypeStruct((1, *self.input_sizes), jnp.float32)
         channels = self.input_sizes[self.channel_axis]
         kernel = jax.ShapeDtypeStruct((*self.kernel_size, channels, self.filters), jnp.float32)
-        shape = jax.eval_shape(self._convolve, x, kernel).shape[1:]
+        shape = jax.eval_shape(self.make_step().convolve, x, kernel).shape[1:]
         return [jnp.zeros((batch_size, *shape), self.compute_dtype) for _ in range(2)]
 
 

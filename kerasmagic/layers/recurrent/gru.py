@@ -8,9 +8,9 @@ from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.arguments import positive_integer
 from kerasmagic.foundation.registry import ACTIVATIONS
 from kerasmagic.foundation.signature import handed_on
-from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell
+from kerasmagic.layers.recurrent.cell import RecurrentCell, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN, checked_cudnn
-from kerasmagic.numerics.recurrent import gru_step
+from kerasmagic.numerics.cells import GRUStep, ResetBeforeGRUStep
 
 
 class GRUCell(RecurrentCell):
@@ -83,24 +83,9 @@ class GRUCell(RecurrentCell):
             (input_shape[-1], wide), (self.units, wide), (2, wide) if self.reset_after else (wide,)
         )
 
-    @property
-    def input_bias(self) -> Any:
-        if self.bias is None:
-            return None
-        return self.bias.value[0] if self.reset_after else self.bias.value
-
-    def advance(self, projected: Any, states: list[Any], masks: DropoutMasks) -> tuple[Any, list[Any]]:
-        output = gru_step(
-            projected,
-            states[0],
-            self.recurrent_kernel.value,
-            self.bias.value[1] if self.bias is not None and self.reset_after else None,
-            self.activation,
-            self.recurrent_activation,
-            reset_after=self.reset_after,
-            mask=masks.state,
-        )
-        return output, [output]
+    def make_step(self) -> GRUStep:
+        kind = GRUStep if self.reset_after else ResetBeforeGRUStep
+        return kind(self.activation, self.recurrent_activation)
 
 
 class GRU(CellRNN):

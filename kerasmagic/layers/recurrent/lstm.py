@@ -8,9 +8,9 @@ from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.arguments import positive_integer
 from kerasmagic.foundation.registry import ACTIVATIONS
 from kerasmagic.foundation.signature import handed_on
-from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell
+from kerasmagic.layers.recurrent.cell import RecurrentCell, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN, checked_cudnn
-from kerasmagic.numerics.recurrent import gated_product, lstm_step
+from kerasmagic.numerics.cells import LSTMStep
 
 
 class LSTMCell(RecurrentCell):
@@ -83,10 +83,8 @@ class LSTMCell(RecurrentCell):
         wide = self.gates * self.units
         self.add_weights((input_shape[-1], wide), (self.units, wide), (wide,))
 
-    def advance(self, projected: Any, states: list[Any], masks: DropoutMasks) -> tuple[Any, list[Any]]:
-        z = projected + gated_product(states[0], self.recurrent_kernel.value, masks.state)
-        output, carry = lstm_step(z, states[1], self.activation, self.recurrent_activation)
-        return output, [output, carry]
+    def make_step(self) -> LSTMStep:
+        return LSTMStep(self.activation, self.recurrent_activation)
 
 
 class LSTM(CellRNN):

@@ -189,10 +189,7 @@ class RNN(LibraryLayer):
         mask = None if mask is None else jnp.moveaxis(jnp.asarray(mask), 1, 0)
         cell = self.cell
         if isinstance(cell, RecurrentCell) and cell.is_plain and cell.compute_dtype == self.compute_dtype:
-            masks = cell.draw_masks(_at_one_time(inputs), states[0], training)
-            projected = cell.project(inputs, masks)
-            step = lambda x, s, memory: (*cell.advance(x, s, masks), memory)  # noqa: E731
-            return walk(step, projected, states, mask, how)[:2]
+            return cell.walk(inputs, states, mask, how, training)
         with contextlib.ExitStack() as stack:
             hold_masks(stack, cell, _at_one_time(inputs), states, training)
             return self._walk_any_cell(inputs, states, mask, how, training)

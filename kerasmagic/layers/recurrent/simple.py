@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from kerasmagic.foundation.arguments import positive_integer
 from kerasmagic.foundation.signature import handed_on
-from kerasmagic.layers.recurrent.cell import DropoutMasks, RecurrentCell, of_cell
+from kerasmagic.layers.recurrent.cell import RecurrentCell, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN
-from kerasmagic.numerics.recurrent import gated_product
+from kerasmagic.numerics.cells import SimpleStep
 
 
 class SimpleRNNCell(RecurrentCell):
@@ -75,10 +75,8 @@ class SimpleRNNCell(RecurrentCell):
     def _drops(self, rate: float) -> bool:
         return rate > 0.0
 
-    def advance(self, projected: Any, states: list[Any], masks: DropoutMasks) -> tuple[Any, list[Any]]:
-        recurrent = gated_product(states[0], self.recurrent_kernel.value, masks.state)
-        output = self.activation(projected + recurrent)
-        return output, [output]
+    def make_step(self) -> SimpleStep:
+        return SimpleStep(self.activation)
 
 
 class SimpleRNN(CellRNN):

@@ -17,6 +17,10 @@ from kerasmagic.layers.base import LibraryLayer
 from kerasmagic.layers.recurrent.cell import RecurrentCell
 
 
+def _listed(states: Any) -> list[Any]:
+    return list(states) if tree.is_nested(states) else [states]
+
+
 def check_cell(cell: Any) -> None:
     """Check that ``cell`` has what a walk needs.
 
@@ -147,10 +151,9 @@ class StackedRNNCells(LibraryLayer):
         for cell, state in zip(self.cells, states, strict=True):
             options = {**kwargs, "training": training} if takes_training(cell) else kwargs
             nested = tree.is_nested(state)
-            call = cell if callable(cell) else cell.call
-            new: Any
+            call: Any = cell if callable(cell) else cell.call
             inputs, new = call(inputs, list(state) if nested else [state], **options)
-            new = list(new) if isinstance(new, (list, tuple)) else [new]
+            new = _listed(new)
             following.append(new if nested else new[0])
         return inputs, following
 

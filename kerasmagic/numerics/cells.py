@@ -1,0 +1,216 @@
+"""One step of each kind of recurrent cell, taken apart where a walk over time can gain from it.
+
+A step is ``update(merge(project(x), recur(h)), states)``. The first three are linear in what they
+are given and hold all weights; ``update`` is elementwise and holds none. So a walk can do
+all products with weights at once, in the forward direction or in the gradient.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from kerasmagic.numerics.contraction import dense
+from kerasmagic.numerics.convolution import convolution
+
+Array = jax.Array
+Activation = Callable[[Array], Array]
+Product = Callable[[Array, Array], Array]
+
+
+class Weights(NamedTuple):
+    """A kernel ``(n, gates * units)``, a recurrent kernel ``(units, gates * units)``, a bias or ``None``."""
+
+    kernel: Any
+    recurrent_kernel: Any
+    bias: Any = None
+
+
+class DropoutMasks(NamedTuple):
+    """Masks ``(1 or gates, batch, n)`` of the inputs and of the state; ``None`` drops nothing."""
+
+    inputs: Any = None
+    state: Any = None
+
+
+def gated_product(
+    x: Array, kernel: Array, mask: Array | None = None, product: Product = dense, axis: int = -1
+) -> Array:
+    """Return ``(x * mask) @ kernel``, with a mask of its own for each gate where there are several.
+
+    Args:
+        x: ``(..., batch, n)``.
+        kernel: ``(n, gates * units)``, the gates one after the other on the last axis.
+        mask: ``(1, batch, n)`` or ``(gates, batch, n)``; nothing is masked when ``None``.
+        product: What multiplies; a convolution for convolutional cells.
+        axis: The axis of the gates in what it returns.
+
+    Returns:
+        ``(..., batch, gates * units)``.
+
+    >>> import jax.numpy as jnp
+    >>> masks = jnp.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    >>> gated_product(jnp.array([[2.0, 3.0]]), jnp.ones((2, 2)), masks).tolist()
+    [[2.0, 3.0]]
+    """
+    if mask is None:
+        return product(x, kernel)
+    if mask.shape[0] == 1:
+        return product(x * mask[0], kernel)
+    kernels = jnp.split(kernel, mask.shape[0], axis=-1)
+    return jnp.concatenate([product(x * m, k) for m, k in zip(mask, kernels, strict=True)], axis=axis)
+
+
+@dataclasses.dataclass(frozen=True)
+class SimpleStep:
+    """``h' = activation(x @ kernel + h @ recurrent_kernel + bias)``; one state ``(batch, units)``."""
+
+    activation: Activation
+
+    projects_first: ClassVar[bool] = False
+    """Whether the inputs of all times are projected before the walk, and not each at its time."""
+    is_affine: ClassVar[bool] = True
+    """Whether the step can be taken apart; if not it has only ``__call__``."""
+
+    def project(self, x: Array, weights: Weights, masks: DropoutMasks) -> Array:
+        """Return what ``(..., batch, n)`` adds before ``update``: ``(..., batch, gates * units)``."""
+        y = gated_product(x, weights.kernel, masks.inputs)
+        return y if weights.bias is None else y + weights.bias
+
+    def recur(self, h: Array, weights: Weights, masks: DropoutMasks) -> Array:
+        """Return what the state ``(..., batch, units)`` adds."""
+        return gated_product(h, weights.recurrent_kernel, masks.state)
+
+    def merge(self, projected: Array, recurrent: Array) -> Array:
+        """Put the two together."""
+        return projected + recurrent
+
+    def update(self, z: Array, states: list[Array]) -> list[Array]:
+        """Return the next states; the first one is the output."""
+        return [self.activation(z)]
+
+    def __call__(
+        self, x: Array, states: list[Array], weights: Weights, masks: DropoutMasks
+    ) -> tuple[Array, list[Array]]:
+        """Return the output ``(batch, units)`` and the next states."""
+        z = self.merge(self.project(x, weights, masks), self.recur(states[0], weights, masks))
+        following = self.update(z, states)
+        return following[0], following
+
+
+@dataclasses.dataclass(frozen=True)
+class LSTMStep(SimpleStep):
+    """Long short-term memory: gates input, forget, candidate, output; states output and carry.
+
+    ``c' = f * c + i * activation(g)`` and ``h' = o * activation(c')``.
+    """
+
+    recurrent_activation: Activation
+    axis: int = -1
+
+    def update(self, z: Array, states: list[Array]) -> list[Array]:
+        i, f, candidate, o = jnp.split(z, 4, axis=self.axis)
+        i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
+        carry = f * states[1] + i * self.activation(candidate)
+        return [o * self.activation(carry), carry]
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvLSTMStep(LSTMStep):
+    """Long short-term memory with convolutions for products, on ``(batch, *spatial, channels)``."""
+
+    rank: int = 2
+    strides: tuple[int, ...] = (1, 1)
+    padding: str = "valid"
+    dilation: tuple[int, ...] = (1, 1)
+    data_format: str = "channels_last"
+
+    # XLA's convolutions inside a loop are far slower than outside on CPU.
+    projects_first: ClassVar[bool] = True
+
+    def convolve(self, x: Array, kernel: Array) -> Array:
+        """Convolve the inputs, which may have any number of axes before their own."""
+        return self._by_example(
+            x,
+            kernel,
+            strides=self.strides,
+            padding=self.padding,
+            dilation=self.dilation,
+            data_format=self.data_format,
+        )
+
+    def convolve_state(self, h: Array, kernel: Array) -> Array:
+        """Convolve the state, which keeps its size."""
+        return self._by_example(h, kernel, padding="same", data_format=self.data_format)
+
+    def _by_example(self, x: Array, kernel: Array, **options: Any) -> Array:
+        own = x.shape[-self.rank - 1 :]
+        y = convolution(jnp.reshape(x, (-1, *own)), kernel, **options)
+        return jnp.reshape(y, (*x.shape[: -self.rank - 1], *y.shape[1:]))
+
+    def project(self, x: Array, weights: Weights, masks: DropoutMasks) -> Array:
+        y = gated_product(x, weights.kernel, masks.inputs, self.convolve, self.axis)
+        return y if weights.bias is None else y + jnp.reshape(weights.bias, (-1,) + (1,) * (-1 - self.axis))
+
+    def recur(self, h: Array, weights: Weights, masks: DropoutMasks) -> Array:
+        return gated_product(h, weights.recurrent_kernel, masks.state, self.convolve_state, self.axis)
+
+
+@dataclasses.dataclass(frozen=True)
+class GRUStep(SimpleStep):
+    """A gated recurrent unit that resets after the product: gates update, reset, candidate; one state.
+
+    ``h' = z * h + (1 - z) * activation(x_g + r * h_g)``, with a bias for each of the two products: ``(2, 3 * units)``.
+    """
+
+    recurrent_activation: Activation
+
+    def project(self, x: Array, weights: Weights, masks: DropoutMasks) -> Array:
+        y = gated_product(x, weights.kernel, masks.inputs)
+        return y if weights.bias is None else y + weights.bias[0]
+
+    def recur(self, h: Array, weights: Weights, masks: DropoutMasks) -> Array:
+        y = gated_product(h, weights.recurrent_kernel, masks.state)
+        return y if weights.bias is None else y + weights.bias[1]
+
+    def merge(self, projected: Array, recurrent: Array) -> Array:
+        # The reset gate stands between the two parts of the candidate: they stay apart.
+        x_gates, x_candidate = _gates_and_candidate(projected)
+        h_gates, h_candidate = _gates_and_candidate(recurrent)
+        return jnp.concatenate([x_gates + h_gates, x_candidate, h_candidate], axis=-1)
+
+    def update(self, z: Array, states: list[Array]) -> list[Array]:
+        z, r, x_candidate, h_candidate = jnp.split(z, 4, axis=-1)
+        z, r = self.recurrent_activation(z), self.recurrent_activation(r)
+        return [z * states[0] + (1 - z) * self.activation(x_candidate + r * h_candidate)]
+
+
+@dataclasses.dataclass(frozen=True)
+class ResetBeforeGRUStep(GRUStep):
+    """A gated recurrent unit that resets the state before its product with the kernel; one bias ``(3 * units,)``."""
+
+    is_affine: ClassVar[bool] = False
+
+    def __call__(
+        self, x: Array, states: list[Array], weights: Weights, masks: DropoutMasks
+    ) -> tuple[Array, list[Array]]:
+        (h,), mask = states, masks.state
+        projected = SimpleStep.project(self, x, weights, masks)
+        x_gates, x_candidate = _gates_and_candidate(projected)
+        gates_kernel, candidate_kernel = _gates_and_candidate(weights.recurrent_kernel)
+        gates_mask = mask if mask is None or mask.shape[0] == 1 else mask[:2]
+        gates = self.recurrent_activation(x_gates + gated_product(h, gates_kernel, gates_mask))
+        z, r = jnp.split(gates, 2, axis=-1)
+        masked = h if mask is None else h * mask[-1]
+        candidate = self.activation(x_candidate + jnp.matmul(r * masked, candidate_kernel))
+        following = z * h + (1 - z) * candidate
+        return following, [following]
+
+
+def _gates_and_candidate(x: Array) -> tuple[Array, Array]:
+    units = x.shape[-1] // 3
+    return x[..., : 2 * units], x[..., 2 * units :]
