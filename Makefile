@@ -6,7 +6,7 @@ WORKERS ?= auto
 BIN := $(VENV)/bin
 QUICKSTART := notebooks/01_quickstart.ipynb
 PYTEST := $(BIN)/python -m pytest
-FAST := -n $(WORKERS) --dist worksteal -m "not slow and not browser"
+FAST := -n $(WORKERS) --dist worksteal -m "not slow and not browser and not oracle"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test test-fast lint types unit notebooks browser refresh screenshot clean
@@ -15,7 +15,7 @@ help:
 	@echo "make demo        install into $(VENV), run the quickstart, print its test accuracy"
 	@echo "make lab         open the quickstart in JupyterLab"
 	@echo "make test        install what the tests need and run all of them"
-	@echo "make test-fast   only the tests that take seconds"
+	@echo "make test-fast   only the tests that take seconds, without the comparisons with Keras"
 	@echo "make refresh     run the notebooks and save their outputs in them"
 	@echo "make screenshot  take the README's picture again"
 	@echo "make clean       remove what these commands made"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import warnings
@@ -23,6 +24,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import hypothesis
+import jax
 import pytest
 
 logging.getLogger("jax").setLevel(logging.ERROR)
@@ -42,9 +44,27 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("default")
 
 
+# Folders whose tests are mostly comparisons with Keras, each of which compiles two programs.
+ORACLE_FOLDERS = ("layers", "ops", "losses", "metrics", "optimizers", "initializers", "random", "activations")
+TESTS_BETWEEN_CLEARINGS = 150
+_finished = itertools.count(1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests: then two workers end at about the same time."""
+    """Mark the comparisons with Keras, and begin with the slow tests: then two workers end together."""
+    for item in items:
+        folder = item.path.parent.name
+        if "keras" in getattr(item, "fixturenames", ()) or (
+            folder in ORACLE_FOLDERS and "tests" in item.path.parts
+        ):
+            item.add_marker("oracle")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_runtest_teardown() -> None:
+    """Let go of compiled programs now and then: thousands of them take gigabytes."""
+    if next(_finished) % TESTS_BETWEEN_CLEARINGS == 0:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +80,6 @@ def keras() -> ModuleType:
 @pytest.fixture
 def strict_promotion() -> Iterator[None]:
     """Let JAX refuse to mix dtypes silently during a test."""
-    import jax
-
     promotion: Any = jax.numpy_dtype_promotion
     with promotion("strict"):
         yield

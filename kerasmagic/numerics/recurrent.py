@@ -60,9 +60,6 @@ def walk(
     >>> outputs[:, 0].tolist(), states[0].tolist()
     ([1.0, 3.0, 6.0], [6.0])
     """
-    length = jax.tree.leaves(inputs)[0].shape[0]
-    if how.unroll and not isinstance(length, int):
-        raise InvalidArgument("Unrolling requires a fixed number of timesteps.")
     mask = _one_per_example(mask)
     # The last output alone needs no array over time.
     holds_output = not how.return_sequences or (how.unroll and mask is not None)
@@ -83,12 +80,22 @@ def walk(
         (states, memory, held),
         (inputs, mask),
         reverse=how.go_backwards,
-        unroll=max(length, 1) if how.unroll else 1,
+        unroll=_unrolled(inputs, how),
     )
     states, memory, held = last
     if not how.return_sequences:
         return held, states, memory
     return (jnp.flip(outputs, axis=0) if how.go_backwards else outputs), states, memory
+
+
+def _unrolled(inputs: Any, how: Walk) -> int:
+    """Return how many times one turn of the loop takes."""
+    length = jax.tree.leaves(inputs)[0].shape[0]
+    if not how.unroll:
+        return 1
+    if not isinstance(length, int):
+        raise InvalidArgument(f"Unrolling requires a fixed number of timesteps. Received: {length}")
+    return max(length, 1)
 
 
 def _first_output(step: Step, inputs: Any, states: Any, memory: Any) -> Array:
@@ -109,7 +116,7 @@ def _output_at_masked(output: Array, states: Any, held: Any, how: Walk) -> Array
 def _keep(valid: Array | None, new: Array, old: Array) -> Array:
     if valid is None:
         return new
-    return jnp.where(valid.reshape(valid.shape + (1,) * (new.ndim - 1)), new, old)
+    return jnp.where(valid.reshape(valid.shape + (1,) * (new.ndim - valid.ndim)), new, old)
 
 
 def _one_per_example(mask: Array | None) -> Array | None:
@@ -187,9 +194,8 @@ def _scan(
         ]
         return following, (following[0] if how.return_sequences else None, (states, z) if keep else None)
 
-    unroll = max(inputs.shape[0], 1) if how.unroll else 1
     states, (outputs, kept) = lax.scan(
-        advance, states, (inputs, mask), reverse=how.go_backwards, unroll=unroll
+        advance, states, (inputs, mask), reverse=how.go_backwards, unroll=_unrolled(inputs, how)
     )
     return (outputs, states), kept
 
@@ -233,13 +239,12 @@ def _backward(step: SimpleStep, how: Walk, projected: bool, residuals: Any, cota
             earlier = [a + b for a, b in zip(earlier, kept, strict=True)]
         return earlier, z_bar
 
-    unroll = max(inputs.shape[0], 1) if how.unroll else 1
     states_bar, z_bar = lax.scan(
         retreat,
         states_bar,
         (before, z, mask, outputs_bar),
         reverse=not how.go_backwards,
-        unroll=unroll,
+        unroll=_unrolled(inputs, how),
     )
 
     def all_times(inputs: Array, weights: Weights) -> Array:

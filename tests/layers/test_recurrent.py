@@ -342,3 +342,60 @@ def test_random_recurrent_layers(keras: ModuleType, data: st.DataObject) -> None
     close(mine(x, **given_), theirs(x, **given_))
     symbolic = jax.tree.leaves(mine(KerasTensor((None, None, shape[2]))))
     assert [len(s.shape) for s in symbolic] == [y.ndim for y in jax.tree.leaves(mine(x))]
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("sequences", [False, True])
+def test_the_gradient_of_our_own_is_that_of_jax(name: str, go_backwards: bool, sequences: bool) -> None:
+    config = {
+        "go_backwards": go_backwards,
+        "return_sequences": sequences,
+        "zero_output_for_mask": sequences,
+        "return_state": True,
+        "recurrent_dropout": 0.3,
+        "dropout": 0.3,
+        "seed": 2,
+    }
+    # An activation that the library does not know takes the way of an unknown cell.
+    known, unknown = (
+        getattr(ours, name)(4, activation=activation, **config)
+        for activation in ("tanh", lambda x: jnp.tanh(x))
+    )
+    mask = np.array([[1, 1, 0, 1, 0], [0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
+    for layer in (known, unknown):
+        layer.build(X.shape)
+    weights = weights_of(known)
+    state = [v.value for v in known.non_trainable_variables]
+
+    def loss(layer: Any, weights: Any, x: Any) -> Any:
+        outputs, _ = layer.stateless_call(weights, state, x, mask=mask, training=True)
+        return sum(jnp.sum(jnp.sin((1 + i) * y)) for i, y in enumerate(outputs))
+
+    gradients = [
+        jax.grad(lambda w, x, layer=layer: loss(layer, w, x), argnums=(0, 1))(weights, jnp.asarray(X))
+        for layer in (known, unknown)
+    ]
+    close(*gradients)
+
+
+def weights_of(layer: Any) -> list[Any]:
+    return [v.value for v in layer.trainable_variables]
+
+
+def test_gradients_of_gradients_and_of_many_examples() -> None:
+    layer = ours.LSTM(3)
+    layer.build(X.shape)
+    weights, state = weights_of(layer), [v.value for v in layer.non_trainable_variables]
+
+    def loss(weights: Any, x: Any) -> Any:
+        return jnp.sum(layer.stateless_call(weights, state, x)[0] ** 2)
+
+    def slope(x: Any) -> Any:
+        return jnp.sum(jax.grad(loss, argnums=1)(weights, x) ** 2)
+
+    step = 1e-2 * jnp.asarray(RNG.normal(size=X.shape).astype("float32"))
+    exact = jnp.vdot(jax.grad(slope)(jnp.asarray(X)), step)
+    np.testing.assert_allclose(exact, (slope(X + step) - slope(X - step)) / 2, rtol=2e-2, atol=1e-5)
+    each = jax.vmap(lambda x: jax.grad(loss)(weights, x[None])[0])(jnp.asarray(X))
+    close(each.sum(axis=0), jax.grad(loss)(weights, jnp.asarray(X))[0])

@@ -281,6 +281,15 @@ def test_a_view_that_fails_does_not_stop_training(data, recorder):
         small_model().fit(x, y)
 
 
+@pytest.fixture
+def interruptible():
+    """Let SIGINT raise, also where the test runner was started with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_keeps_the_last_finished_step(data, recorder):
     x, y = data
     model = small_model()
