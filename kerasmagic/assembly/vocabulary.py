@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -75,12 +76,7 @@ def vocabulary(namespace: Mapping[str, Any] | None = None) -> Vocabulary:
     own = {name: _own_words(name, value) for name, value in own_layers(namespace or {}).items()}
     if not own:
         return library
-    return Vocabulary(**{**vars_of(library), "layers": {**library.layers, **own}})
-
-
-def vars_of(words: Vocabulary) -> dict[str, Any]:
-    """Return the fields of a vocabulary."""
-    return {name: getattr(words, name) for name in Vocabulary.__dataclass_fields__}
+    return dataclasses.replace(library, layers={**library.layers, **own})
 
 
 def own_layers(namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from kerasmagic.foundation.config import epsilon
 from kerasmagic.foundation.errors import ShapeMismatch
+from kerasmagic.numerics import ctc as alignment
 
 
 def _cast_pair(y_true: Any, y_pred: Any) -> tuple[jax.Array, jax.Array]:
@@ -145,11 +146,5 @@ def ctc(y_true: Any, y_pred: Any) -> jax.Array:
             "CTC takes labels of shape (batch, labels) and logits of shape (batch, time, classes). "
             f"Received: y_true.shape={labels.shape}, y_pred.shape={logits.shape}"
         )
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-    lengths = jnp.sum(labels != 0, axis=-1, keepdims=True)
-    label_padding = (jnp.arange(labels.shape[1]) >= lengths).astype(logits.dtype)
-    time_padding = jnp.zeros(logits.shape[:2], logits.dtype)
-    # Imported here, at its only use: models without CTC do not pay for it.
-    from optax.losses import ctc_loss
-
-    return ctc_loss(logits, time_padding, labels, label_padding)
+    label_length = jnp.sum(labels != 0, axis=-1)
+    return alignment.loss(labels, logits, label_length, jnp.full(logits.shape[:1], logits.shape[1]))
