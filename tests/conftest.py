@@ -28,6 +28,8 @@ import jax
 import pytest
 
 logging.getLogger("jax").setLevel(logging.ERROR)
+# Nearly all programs of the tests run once on a few numbers: compiling them is what takes the time.
+jax.config.update("jax_disable_most_optimizations", True)
 
 hypothesis.settings.register_profile(
     "default",
@@ -35,8 +37,8 @@ hypothesis.settings.register_profile(
     # The first example of a test may compile a program.
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    # A run of CI finds the same bugs as the run before it; --hypothesis-profile=thorough looks for new ones.
-    derandomize="CI" in os.environ,
+    # A run finds what the run before it found; --hypothesis-profile=thorough looks for new bugs.
+    derandomize=True,
 )
 hypothesis.settings.register_profile(
     "thorough", hypothesis.settings.get_profile("default"), max_examples=5_000, derandomize=False

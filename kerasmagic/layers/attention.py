@@ -83,10 +83,9 @@ class Attention(LibraryLayer):
         query_mask, value_mask = mask[:2] if mask else (None, None)
         scores = self.scores(query, key)
         weights = self._weights(scores, value_mask, use_causal_mask)
-        used = weights
         if training and self.dropout > 0:
-            used = noise.dropout(self.seed_generator.next(), weights, self.dropout, weights.shape)
-        outputs = jnp.matmul(used, value)
+            weights = noise.dropout(self.seed_generator.next(), weights, self.dropout, weights.shape)
+        outputs = jnp.matmul(weights, value)
         if query_mask is not None:
             outputs = jnp.where(query_mask[..., None], outputs, jnp.zeros((), outputs.dtype))
         return (outputs, weights) if return_attention_scores else outputs
