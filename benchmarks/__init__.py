@@ -1,0 +1,1 @@
+"""Measure kerasmagic beside its peers: ``python -m benchmarks --help``."""

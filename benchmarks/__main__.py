@@ -1,0 +1,136 @@
+"""Run measurements, each in a fresh process and interleaved, and print them beside each other as ratios.
+
+Examples::
+
+    python -m benchmarks                                  # everything; about half an hour
+    python -m benchmarks steady --workloads mlp digits    # one measurement of two workloads
+    python -m benchmarks cold --peers kerasmagic keras --rounds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import PEERS
+from benchmarks.table import Row, table
+from benchmarks.workloads import WORKLOADS
+
+# By measurement: the workloads it is made on unless told, and which figures are better when they are higher.
+MEASUREMENTS: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
+    "steady": (tuple(WORKLOADS), frozenset({"samples_per_s", "samples_per_cpu_s"})),
+    "cold": (tuple(WORKLOADS), frozenset()),
+    "warm": (tuple(WORKLOADS), frozenset()),
+    "memory": (tuple(WORKLOADS), frozenset()),
+    "predict": (tuple(WORKLOADS), frozenset({"samples_per_s"})),
+    "eager": (("digits",), frozenset()),
+}
+# Says whether a peer learned; it is no figure of speed.
+NO_RATIO = frozenset({"loss"})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure what the command line asks for."""
+    options = _parse(arguments)
+    peers, absent = _installed(options.peers)
+    for name, package in absent.items():
+        print(f"left out: {name} ({package} is not installed; pip install -e '.[bench]')")
+    print(_machine(options.pin))
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as cache:
+        for measurement in options.measurements:
+            workloads, higher = MEASUREMENTS[measurement]
+            for workload in options.workloads or workloads:
+                figures = _measure(measurement, workload, peers, options, cache)
+                rows = [
+                    Row(figure, {peer: [f[figure] for f in figures[peer] if figure in f] for peer in peers})
+                    for figure in dict.fromkeys(name for f in figures.values() for x in f for name in x)
+                ]
+                print(f"\n{measurement} {workload}: {WORKLOADS[workload].title}", flush=True)
+                print(table(rows, options.reference, higher, NO_RATIO), flush=True)
+                results.append({"measurement": measurement, "workload": workload, "figures": figures})
+    if options.json:
+        record = {"machine": _machine(options.pin), "versions": _versions(peers), "results": results}
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("measurements", nargs="*", choices=[*MEASUREMENTS, []], default=[*MEASUREMENTS])
+    parser.add_argument("--workloads", nargs="+", choices=[*WORKLOADS], help="all unless told")
+    parser.add_argument("--peers", nargs="+", choices=[*PEERS], default=[*PEERS])
+    parser.add_argument("--reference", choices=[*PEERS], default="keras", help="what the ratios divide by")
+    parser.add_argument("--rounds", type=int, default=5, help="fresh processes a peer (default 5)")
+    parser.add_argument("--pin", action="store_true", help="keep each process on one core")
+    parser.add_argument("--json", type=Path, help="write every figure into this file")
+    return parser.parse_args(arguments)
+
+
+def _installed(names: list[str]) -> tuple[list[str], dict[str, str]]:
+    absent = {}
+    for name in names:
+        try:
+            importlib.metadata.version(PEERS[name][1])
+        except importlib.metadata.PackageNotFoundError:
+            absent[name] = PEERS[name][1]
+    return [name for name in names if name not in absent], absent
+
+
+def _measure(
+    measurement: str, workload: str, peers: list[str], options: argparse.Namespace, cache: str
+) -> dict[str, list[dict[str, float]]]:
+    """Return each peer's figures, one a round; a round runs every peer once."""
+    figures: dict[str, list[dict[str, float]]] = {peer: [] for peer in peers}
+    # A warm start has the programs of a run before it in a cache on disk; that run is not counted.
+    warm = measurement == "warm"
+    for round_ in range(options.rounds + warm):
+        for peer in peers:
+            result = _worker("cold" if warm else measurement, peer, workload, options.pin, cache if warm else "")
+            if round_ or not warm:
+                figures[peer].append(result)
+    return figures
+
+
+def _worker(measurement: str, peer: str, workload: str, pin: bool, cache: str) -> dict[str, float]:
+    environment = dict(os.environ, KERAS_BACKEND="jax", TF_CPP_MIN_LOG_LEVEL="3")
+    environment |= {"JAX_ENABLE_COMPILATION_CACHE": str(bool(cache)).lower()}
+    if cache:
+        environment |= {
+            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+    command = [sys.executable, "-m", "benchmarks.worker", measurement, peer, workload]
+    done = subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=(lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if pin else None,
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _machine(pin: bool) -> str:
+    cores = 1 if pin else len(os.sched_getaffinity(0))
+    return f"Python {platform.python_version()}, {platform.machine()}, {cores} core(s) a process"
+
+
+def _versions(peers: list[str]) -> dict[str, str]:
+    packages = {PEERS[peer][1] for peer in peers} | {"jax", "jaxlib", "numpy"}
+    return {package: importlib.metadata.version(package) for package in sorted(packages)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""kerasmagic and Keras: the same lines, with one import or the other."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.workloads import VOCABULARY, Workload
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+def make(workload: Workload, library: str, steps_per_execution: int = 1) -> KerasApi:
+    """Build and compile the workload's model."""
+    return KerasApi(importlib.import_module(library), workload, steps_per_execution)
+
+
+class KerasApi:
+    """A compiled Keras model."""
+
+    def __init__(self, keras: Any, workload: Workload, steps_per_execution: int):
+        self.keras = keras
+        self.batch = workload.batch
+        self.model = getattr(self, workload.name)(keras.layers)
+        self.model.compile(
+            keras.optimizers.Adam(1e-3),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            **({"steps_per_execution": steps_per_execution} if steps_per_execution > 1 else {}),
+        )
+
+    def fit(self, x: np.ndarray, y: np.ndarray, epochs: int) -> float:
+        history = self.model.fit(x, y, batch_size=self.batch, epochs=epochs, verbose=0)
+        return history.history["loss"][-1]
+
+    def predict(self, x: np.ndarray, batch: int) -> np.ndarray:
+        return self.model.predict(x, batch_size=batch, verbose=0)
+
+    def dense_call(self) -> Callable[[], Any]:
+        layer, x = self.keras.layers.Dense(64), self.keras.ops.ones((1, 64))
+        return lambda: layer(x)
+
+    def mlp(self, layers: Any) -> Any:
+        return self.keras.Sequential(
+            [
+                layers.Input((784,)),
+                layers.Dense(128, "relu"),
+                layers.Dense(64, "relu"),
+                layers.Dense(10),
+            ]
+        )
+
+    def digits(self, layers: Any) -> Any:
+        return self.keras.Sequential([layers.Input((64,)), layers.Dense(64, "relu"), layers.Dense(10)])
+
+    def cnn(self, layers: Any) -> Any:
+        return self.keras.Sequential(
+            [
+                layers.Input((28, 28, 1)),
+                layers.Conv2D(32, 3, activation="relu"),
+                layers.MaxPooling2D(2),
+                layers.Conv2D(64, 3, activation="relu"),
+                layers.MaxPooling2D(2),
+                layers.Flatten(),
+                layers.Dropout(0.5),
+                layers.Dense(10),
+            ]
+        )
+
+    def lstm(self, layers: Any) -> Any:
+        return self.keras.Sequential(
+            [
+                layers.Input((100,), dtype="int32"),
+                layers.Embedding(VOCABULARY, 64),
+                layers.LSTM(64, dropout=0.2, recurrent_dropout=0.2),
+                layers.Dense(2),
+            ]
+        )
+
+    def encoder(self, layers: Any) -> Any:
+        tokens = layers.Input((128,), dtype="int32")
+        positions = layers.Embedding(128, 128)(self.keras.ops.arange(128))
+        x = layers.Embedding(VOCABULARY, 128)(tokens) + positions
+        for _ in range(2):
+            y = layers.MultiHeadAttention(4, 32, dropout=0.1)(x, x)
+            x = layers.LayerNormalization(epsilon=1e-6)(x + layers.Dropout(0.1)(y))
+            y = layers.Dense(128)(layers.Dense(512, "relu")(x))
+            x = layers.LayerNormalization(epsilon=1e-6)(x + layers.Dropout(0.1)(y))
+        x = layers.GlobalAveragePooling1D()(x)
+        return self.keras.Model(tokens, layers.Dense(2)(x))

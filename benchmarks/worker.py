@@ -1,0 +1,122 @@
+"""One measurement of one peer in a process of its own; prints a line of JSON.
+
+``python -m benchmarks.worker steady kerasmagic mlp`` is what ``python -m benchmarks`` starts.
+"""
+
+from __future__ import annotations
+
+import time
+
+_STARTED = time.perf_counter()
+
+import json  # noqa: E402 - the clock comes first
+import resource  # noqa: E402
+import sys  # noqa: E402
+from typing import Any  # noqa: E402
+
+from benchmarks.workloads import WORKLOADS, Workload  # noqa: E402
+
+Figures = dict[str, float]
+
+
+def steady(peer: str, workload: Workload) -> Figures:
+    """Samples per second, once everything is compiled."""
+    model, x, y = _made(peer, workload)
+    model.fit(x, y, 1)
+    wall, cpu = time.perf_counter(), time.process_time()
+    loss = model.fit(x, y, workload.epochs)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    samples = workload.epochs * len(x)
+    return {"samples_per_s": samples / wall, "samples_per_cpu_s": samples / cpu, "loss": loss}
+
+
+def cold(peer: str, workload: Workload) -> Figures:
+    """Seconds from the start of the process to the first finished step, in its parts."""
+    x, y = workload.data(workload.batch)
+    times = [time.perf_counter()]
+    module, options = _module(peer)
+    times.append(time.perf_counter())
+    compiling = _count_compilation()
+    model = module.make(workload, **options)
+    times.append(time.perf_counter())
+    model.fit(x, y, 1)
+    times.append(time.perf_counter())
+    parts = [b - a for a, b in zip(times, times[1:], strict=False)]
+    figures = dict(zip(("import_s", "build_s", "first_step_s"), parts, strict=True))
+    return {**figures, **compiling, "total_s": sum(parts), "total_cpu_s": time.process_time()}
+
+
+def memory(peer: str, workload: Workload) -> Figures:
+    """MB at the highest point of an epoch."""
+    model, x, y = _made(peer, workload)
+    model.fit(x, y, 1)
+    return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def predict(peer: str, workload: Workload) -> Figures:
+    """Samples per second through ``predict``, and milliseconds for a batch of one."""
+    model, x, _ = _made(peer, workload)
+    one = x[:1]
+    model.predict(x, workload.batch), model.predict(one, 1)
+    started = time.perf_counter()
+    model.predict(x, workload.batch)
+    throughput = len(x) / (time.perf_counter() - started)
+    return {"samples_per_s": throughput, "latency_ms": 1e3 * _median_time(lambda: model.predict(one, 1), 50)}
+
+
+def eager(peer: str, workload: Workload) -> Figures:
+    """Microseconds for one call of a small dense layer outside any compiled program."""
+    model, _, _ = _made(peer, workload)
+    call = model.dense_call()
+    call()
+    return {"call_us": 1e6 * _median_time(call, 2_000)}
+
+
+MEASUREMENTS = {f.__name__: f for f in (steady, cold, memory, predict, eager)}
+
+
+def _module(peer: str) -> Any:
+    from benchmarks.peers import PEERS, module_of
+
+    options = PEERS[peer][2]
+    module = module_of(peer)
+    if "library" in options:
+        __import__(options["library"])
+    return module, options
+
+
+def _made(peer: str, workload: Workload) -> Any:
+    module, options = _module(peer)
+    return (module.make(workload, **options), *workload.data())
+
+
+def _median_time(call: Any, times: int) -> float:
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - started)
+    return sorted(taken)[times // 2]
+
+
+def _count_compilation() -> Figures:
+    """Return figures that grow while JAX traces and compiles; none where JAX is not loaded."""
+    if "jax" not in sys.modules:
+        return {}
+    from jax import monitoring
+
+    parts = {"trace_s": ("jaxpr_trace", "jaxpr_to_mlir"), "compile_s": ("backend_compile",)}
+    figures = dict.fromkeys(parts, 0.0)
+
+    def listen(event: str, seconds: float, **_: Any) -> None:
+        for name, words in parts.items():
+            if any(word in event for word in words):
+                figures[name] += seconds
+
+    monitoring.register_event_duration_secs_listener(listen)
+    return figures
+
+
+if __name__ == "__main__":
+    measurement, peer, workload = sys.argv[1:4]
+    print(json.dumps(MEASUREMENTS[measurement](peer, WORKLOADS[workload])))
