@@ -93,7 +93,9 @@ def _measure(
     warm = measurement == "warm"
     for round_ in range(options.rounds + warm):
         for peer in peers:
-            result = _worker("cold" if warm else measurement, peer, workload, options.pin, cache if warm else "")
+            result = _worker(
+                "cold" if warm else measurement, peer, workload, options.pin, cache if warm else ""
+            )
             if round_ or not warm:
                 figures[peer].append(result)
     return figures

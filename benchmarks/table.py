@@ -34,7 +34,9 @@ def table(
             if not values:
                 continue
             ratios = [] if row.figure in no_ratio else _ratios(row, peer, reference, row.figure in higher)
-            shown = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
+            shown = (
+                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
+            )
             lines.append((row.figure, peer, f"{statistics.median(values):.4g}", shown))
     widths = [max(len(line[i]) for line in lines) for i in range(3)]
     return "\n".join(

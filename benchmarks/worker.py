@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import resource
+import sys
 import time
+from typing import Any
 
-_STARTED = time.perf_counter()
-
-import json  # noqa: E402 - the clock comes first
-import resource  # noqa: E402
-import sys  # noqa: E402
-from typing import Any  # noqa: E402
-
-from benchmarks.workloads import WORKLOADS, Workload  # noqa: E402
+from benchmarks.workloads import WORKLOADS, Workload
 
 Figures = dict[str, float]
 
@@ -41,7 +39,7 @@ def cold(peer: str, workload: Workload) -> Figures:
     times.append(time.perf_counter())
     model.fit(x, y, 1)
     times.append(time.perf_counter())
-    parts = [b - a for a, b in zip(times, times[1:], strict=False)]
+    parts = [b - a for a, b in itertools.pairwise(times)]
     figures = dict(zip(("import_s", "build_s", "first_step_s"), parts, strict=True))
     return {**figures, **compiling, "total_s": sum(parts), "total_cpu_s": time.process_time()}
 

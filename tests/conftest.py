@@ -69,6 +69,16 @@ def pytest_runtest_teardown() -> None:
         jax.clear_caches()
 
 
+@pytest.fixture(scope="module")
+def optimized() -> Iterator[None]:
+    """Compile as a user's process does: what XLA fuses rounds in another way."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def keras() -> ModuleType:
     """Return Keras itself on the JAX backend: the oracle."""

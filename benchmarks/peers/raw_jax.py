@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +48,7 @@ def _dropout(key: Any, x: Any, rate: float) -> Any:
 
 
 def _mlp_parameters(draw: _Draw, *sizes: int) -> list[Any]:
-    return [draw.dense(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+    return [draw.dense(a, b) for a, b in itertools.pairwise(sizes)]
 
 
 def _mlp(p: Any, x: Any, key: Any, training: bool) -> Any:

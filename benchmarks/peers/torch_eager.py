@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ class Encoder(nn.Module):
 
 def _mlp(*sizes: int) -> nn.Module:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -112,7 +113,9 @@ class TorchEager:
     def predict(self, x: np.ndarray, batch: int) -> np.ndarray:
         self.model.eval()
         inputs = self._inputs(x)
-        return np.concatenate([self.model(inputs[i : i + batch]).cpu().numpy() for i in range(0, len(x), batch)])
+        return np.concatenate(
+            [self.model(inputs[i : i + batch]).cpu().numpy() for i in range(0, len(x), batch)]
+        )
 
     def dense_call(self) -> Callable[[], Any]:
         layer, x = nn.Linear(64, 64), torch.ones(1, 64)

@@ -31,21 +31,28 @@ class Weights(NamedTuple):
 
 
 class DropoutMasks(NamedTuple):
-    """Masks ``(1 or gates, batch, n)`` of the inputs and of the state; ``None`` drops nothing."""
+    """Masks ``(batch, n)`` of the inputs and of the state: one, or one a gate; ``None`` drops nothing.
 
-    inputs: Any = None
-    state: Any = None
+    Each stands alone: cutting them out of one array would be work for every turn of a loop.
+    """
+
+    inputs: tuple[Array, ...] | None = None
+    state: tuple[Array, ...] | None = None
 
 
 def gated_product(
-    x: Array, kernel: Array, mask: Array | None = None, product: Product = dense, axis: int = -1
+    x: Array,
+    kernel: Array,
+    masks: tuple[Array, ...] | None = None,
+    product: Product = dense,
+    axis: int = -1,
 ) -> Array:
     """Return ``(x * mask) @ kernel``, with a mask of its own for each gate where there are several.
 
     Args:
         x: ``(..., batch, n)``.
         kernel: ``(n, gates * units)``, the gates one after the other on the last axis.
-        mask: ``(1, batch, n)`` or ``(gates, batch, n)``; nothing is masked when ``None``.
+        masks: One ``(batch, n)``, or one a gate; nothing is masked when ``None``.
         product: What multiplies; a convolution for convolutional cells.
         axis: The axis of the gates in what it returns.
 
@@ -53,16 +60,15 @@ def gated_product(
         ``(..., batch, gates * units)``.
 
     >>> import jax.numpy as jnp
-    >>> masks = jnp.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    >>> masks = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]])
     >>> gated_product(jnp.array([[2.0, 3.0]]), jnp.ones((2, 2)), masks).tolist()
     [[2.0, 3.0]]
     """
-    if mask is None:
+    if masks is None:
         return product(x, kernel)
-    if mask.shape[0] == 1:
-        return product(x * mask[0], kernel)
-    kernels = jnp.split(kernel, mask.shape[0], axis=-1)
-    return jnp.concatenate([product(x * m, k) for m, k in zip(mask, kernels, strict=True)], axis=axis)
+    kernels = jnp.split(kernel, len(masks), axis=-1)
+    parts = [product(x * mask, part) for mask, part in zip(masks, kernels, strict=True)]
+    return jnp.concatenate(parts, axis=axis)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +208,7 @@ class ResetBeforeGRUStep(GRUStep):
         projected = SimpleStep.project(self, x, weights, masks)
         x_gates, x_candidate = _gates_and_candidate(projected)
         gates_kernel, candidate_kernel = _gates_and_candidate(weights.recurrent_kernel)
-        gates_mask = mask if mask is None or mask.shape[0] == 1 else mask[:2]
+        gates_mask = mask if mask is None or len(mask) == 1 else mask[:2]
         gates = self.recurrent_activation(x_gates + gated_product(h, gates_kernel, gates_mask))
         z, r = jnp.split(gates, 2, axis=-1)
         masked = h if mask is None else h * mask[-1]

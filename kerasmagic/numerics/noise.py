@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from kerasmagic.numerics.bernoulli import bernoulli
+
 # Where the SELU function ends at the left: the value that alpha dropout puts in place of what it drops.
 _SELU_LIMIT = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
 
@@ -24,7 +26,7 @@ def noise_shape(shape: Sequence[Any], pattern: Sequence[int | None] | None) -> t
     """
     if pattern is None:
         return tuple(shape)
-    return tuple(size if wanted is None else wanted for size, wanted in zip(shape, pattern, strict=True))
+    return tuple(size if wanted is None else wanted for size, wanted in zip(shape, pattern, strict=False))
 
 
 def dropout(key: Array, x: Array, rate: float, shape: Sequence[Any]) -> Array:
@@ -42,7 +44,8 @@ def dropout(key: Array, x: Array, rate: float, shape: Sequence[Any]) -> Array:
     >>> sorted(set(y.tolist()))
     [0.0, 2.0]
     """
-    keep = jax.random.bernoulli(key, 1.0 - rate, tuple(shape))
+    draw = bernoulli if tuple(shape) == x.shape else jax.random.bernoulli
+    keep = draw(key, 1.0 - rate, tuple(shape))
     return jnp.where(keep, x / jnp.asarray(1.0 - rate, x.dtype), jnp.zeros((), x.dtype))
 
 
@@ -55,7 +58,8 @@ def alpha_dropout(key: Array, x: Array, rate: float, shape: Sequence[Any]) -> Ar
         rate: The fraction, from 0 to 1.
         shape: The shape of what is drawn; broadcasts to that of ``x``.
     """
-    keep = (jax.random.uniform(key, tuple(shape)) >= rate).astype(x.dtype)
+    draw = bernoulli if tuple(shape) == x.shape else jax.random.bernoulli
+    keep = (~draw(key, rate, tuple(shape))).astype(x.dtype)
     # Of mixed values: mean `rate * limit`, variance `(1 - rate) * (1 + rate * limit**2)`.
     scale = ((1 - rate) * (1 + rate * _SELU_LIMIT**2)) ** -0.5 if rate < 1 else 0.0
     return scale * (x * keep + _SELU_LIMIT * (1 - keep)) - scale * _SELU_LIMIT * rate

@@ -152,6 +152,9 @@ def recurrence(
         The outputs ``(time, batch, ...)``, or the last one ``(batch, ...)``, and the last states.
     """
     mask = _one_per_example(mask)
+    if masks.inputs is not None and len(masks.inputs) == 1:
+        # Once for all times: in the loop it would be a kernel of its own at each of them.
+        inputs, masks = inputs * masks.inputs[0], masks._replace(inputs=None)
     projected = step.projects_first or jax.default_backend() != "cpu"
     if projected:
         inputs = step.project(inputs, weights, masks)

@@ -25,8 +25,8 @@ HOST_LIMIT = 1 << 22
 _CHUNK = 1 << 14
 """Values hashed at a time: few enough for all of the working arrays to stay in the cache."""
 
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-_PARITY = 0x1BD11BDA
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = 0x1BD11BDA
 _HOST_DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -145,7 +145,7 @@ def _on_host(shape: Sequence[int], dtype: Any, *arguments: Any) -> bool:
 def _hash(key: Any, start: int, size: int) -> np.ndarray:
     """Return the hashes of the 64-bit numbers from ``start`` on, both halves folded into one word."""
     k0, k1 = (int(word) for word in key)
-    schedule = [k0, k1, k0 ^ k1 ^ _PARITY]
+    schedule = [k0, k1, k0 ^ k1 ^ PARITY]
     counts = np.arange(start, start + size, dtype=np.uint64)
     x0 = (counts >> np.uint64(32)).astype(np.uint32)
     x1 = counts.astype(np.uint32)
@@ -153,7 +153,7 @@ def _hash(key: Any, start: int, size: int) -> np.ndarray:
     x0 += np.uint32(k0)
     x1 += np.uint32(k1)
     for block in range(5):
-        for rotation in _ROTATIONS[block % 2]:
+        for rotation in ROTATIONS[block % 2]:
             x0 += x1
             np.right_shift(x1, np.uint32(32 - rotation), out=spare)
             np.left_shift(x1, np.uint32(rotation), out=x1)

@@ -16,6 +16,7 @@ from kerasmagic.core.dtypes import is_float_dtype, is_int_dtype, standardize_dty
 from kerasmagic.core.random import draw_seed
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.foundation.registry import RANDOM
+from kerasmagic.numerics import noise
 
 
 def normal(
@@ -161,12 +162,7 @@ def dropout(
         return jnp.zeros_like(inputs)
     if rate == 0.0:
         return inputs
-    keep = 1.0 - rate
-    sizes = inputs.shape if noise_shape is None else noise_shape
-    shape = tuple(inputs.shape[i] if size is None else size for i, size in enumerate(sizes))
-    kept = jax.random.bernoulli(draw_seed(seed), keep, shape)
-    kept = jnp.broadcast_to(kept, inputs.shape)
-    return jnp.where(kept, inputs / keep, jnp.zeros_like(inputs))
+    return noise.dropout(draw_seed(seed), inputs, rate, noise.noise_shape(inputs.shape, noise_shape))
 
 
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> jax.Array:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasmagic.core.random import SeedGenerator
 from kerasmagic.core.serialization import resolve
-from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.foundation.arguments import fraction, is_number
 from kerasmagic.foundation.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from kerasmagic.layers.base import LibraryLayer
 from kerasmagic.numerics.cells import DropoutMasks, SimpleStep, Weights
@@ -25,11 +25,12 @@ def clamped_rate(name: str, rate: Any) -> float:
     """Return a dropout rate cut to the range from 0 to 1.
 
     Raises:
-        InvalidArgument: If it is no number.
+        WrongType: If it is no number.
+        InvalidArgument: If it is NaN.
     """
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or math.isnan(rate):
-        raise InvalidArgument(f"`{name}` must be a number between 0 and 1. Received: {name}={rate!r}")
-    return min(1.0, max(0.0, rate))
+    if is_number(rate) and not math.isnan(rate):
+        rate = min(1.0, max(0.0, float(rate)))
+    return fraction(name, rate)
 
 
 class RecurrentCell(LibraryLayer):
@@ -182,9 +183,11 @@ class RecurrentCell(LibraryLayer):
     def _mask(self, rate: float, like: Any, count: int) -> Any:
         if not self._drops(rate):
             return None
+        if rate == 1.0:
+            return jnp.zeros((count, *like.shape), like.dtype)
         keep = 1.0 - rate
         kept = [jax.random.bernoulli(self.seed_generator.next(), keep, like.shape) for _ in range(count)]
-        return jnp.stack(kept).astype(like.dtype) / (keep or 1.0)
+        return jnp.stack(kept).astype(like.dtype) / keep
 
     @contextlib.contextmanager
     def holding(self, masks: DropoutMasks) -> Iterator[None]:
