@@ -10,7 +10,8 @@ Examples::
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
+import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -75,12 +76,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _installed(names: list[str]) -> tuple[list[str], dict[str, str]]:
-    absent = {}
-    for name in names:
-        try:
-            importlib.metadata.version(PEERS[name][1])
-        except importlib.metadata.PackageNotFoundError:
-            absent[name] = PEERS[name][1]
+    absent = {name: PEERS[name][1] for name in names if importlib.util.find_spec(PEERS[name][1]) is None}
     return [name for name in names if name not in absent], absent
 
 
@@ -131,7 +127,7 @@ def _machine(pin: bool) -> str:
 
 def _versions(peers: list[str]) -> dict[str, str]:
     packages = {PEERS[peer][1] for peer in peers} | {"jax", "jaxlib", "numpy"}
-    return {package: importlib.metadata.version(package) for package in sorted(packages)}
+    return {package: str(importlib.import_module(package).__version__) for package in sorted(packages)}
 
 
 if __name__ == "__main__":

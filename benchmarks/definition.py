@@ -19,8 +19,8 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "jax")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import kerasmagic as km  # noqa: E402
-from kerasmagic.magics.table import table_of  # noqa: E402
+import kerasmagic as km
+from kerasmagic.magics.table import table_of
 
 TEN = """input 28x28x1
 conv 16 3 same relu -> bn -> maxpool 2

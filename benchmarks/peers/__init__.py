@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-# By the name in the tables: the module here, the distribution it needs, and what it asks of `make`.
+# By the name in the tables: the module here, the package it imports, and what it asks of `make`.
 PEERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "kerasmagic": ("keras_api", "kerasmagic", {"library": "kerasmagic"}),
     "keras": ("keras_api", "keras", {"library": "keras"}),

@@ -1,0 +1,37 @@
+"""The benchmarks measure what they say, and say what they leave out."""
+
+from __future__ import annotations
+
+import doctest
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import table
+from benchmarks.peers import PEERS
+
+
+def test_a_ratio_is_taken_within_a_round() -> None:
+    assert doctest.testmod(table).failed == 0
+    rows = [table.Row("samples_per_s", {"ours": [10.0, 40.0, 15.0], "keras": [5.0, 10.0, 5.0]})]
+    assert "3.00 (2.00 to 4.00)" in table.table(rows, "keras", frozenset({"samples_per_s"}))
+
+
+def test_one_measurement_from_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(PEERS, "torch", ("torch_eager", "a_library_nobody_has", {}))
+    result = tmp_path / "figures.json"
+    options = "--workloads digits --peers kerasmagic raw-jax torch --rounds 1 --reference raw-jax"
+    command.main(["steady", *options.split(), "--json", str(result)])
+    shown = capsys.readouterr().out
+    assert "left out: torch (a_library_nobody_has is not installed" in shown
+    assert "times better than raw-jax" in shown
+    (record,) = json.loads(result.read_text())["results"]
+    assert set(record["figures"]) == {"kerasmagic", "raw-jax"}
+    for (figures,) in record["figures"].values():
+        assert figures["samples_per_s"] > 0
+        # Both learned the same thing from the same data.
+        assert figures["loss"] < 0.1
