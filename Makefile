@@ -9,13 +9,14 @@ PYTEST := $(BIN)/python -m pytest
 FAST := -n $(WORKERS) --dist worksteal -m "not slow and not browser and not oracle"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast lint types unit notebooks browser refresh screenshot clean
+.PHONY: help demo lab test test-fast test-thorough lint types unit notebooks browser refresh screenshot clean
 
 help:
 	@echo "make demo        install into $(VENV), run the quickstart, print its test accuracy"
 	@echo "make lab         open the quickstart in JupyterLab"
 	@echo "make test        install what the tests need and run all of them"
 	@echo "make test-fast   only the tests that take seconds, without the comparisons with Keras"
+	@echo "make test-thorough  thousands of random examples where the others try dozens; takes hours"
 	@echo "make refresh     run the notebooks and save their outputs in them"
 	@echo "make screenshot  take the README's picture again"
 	@echo "make clean       remove what these commands made"
@@ -40,6 +41,9 @@ unit: $(VENV)/.test
 
 test-fast: $(VENV)/.test
 	$(PYTEST) $(FAST)
+
+test-thorough: $(VENV)/.test
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m hypothesis --hypothesis-profile=thorough
 
 notebooks: $(VENV)/.test
 	$(PYTEST) --nbval-lax --nbval-cell-timeout=300 notebooks

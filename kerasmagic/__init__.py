@@ -9,27 +9,38 @@ from __future__ import annotations
 from typing import Any
 
 from kerasmagic import activations as activations
+from kerasmagic import backend as backend
 from kerasmagic import callbacks as callbacks
 from kerasmagic import config as config
 from kerasmagic import constraints as constraints
 from kerasmagic import dtype_policies as dtype_policies
+from kerasmagic import export as export
 from kerasmagic import initializers as initializers
 from kerasmagic import layers as layers
 from kerasmagic import losses as losses
 from kerasmagic import metrics as metrics
+from kerasmagic import mixed_precision as mixed_precision
 from kerasmagic import models as models
 from kerasmagic import ops as ops
 from kerasmagic import optimizers as optimizers
+from kerasmagic import quantizers as quantizers
 from kerasmagic import random as random
 from kerasmagic import regularizers as regularizers
 from kerasmagic import saving as saving
 from kerasmagic import tree as tree
 from kerasmagic import utils as utils
+from kerasmagic.assembly import define as define
+from kerasmagic.assembly import load as load
 from kerasmagic.constraints import Constraint as Constraint
+from kerasmagic.core.devices import device as device
 from kerasmagic.core.dtype_policy import DTypePolicy as DTypePolicy
+from kerasmagic.core.dtype_policy import FloatDTypePolicy as FloatDTypePolicy
 from kerasmagic.core.input_spec import InputSpec as InputSpec
 from kerasmagic.core.layer import Layer as Layer
+from kerasmagic.core.remat import RematScope as RematScope
+from kerasmagic.core.remat import remat as remat
 from kerasmagic.core.scope import StatelessScope as StatelessScope
+from kerasmagic.core.scope import SymbolicScope as SymbolicScope
 from kerasmagic.core.scope import name_scope as name_scope
 from kerasmagic.core.symbolic import KerasTensor as KerasTensor
 from kerasmagic.core.symbolic import Operation as Operation
@@ -40,7 +51,9 @@ from kerasmagic.losses import Loss as Loss
 from kerasmagic.metrics import Metric as Metric
 from kerasmagic.models import Model as Model
 from kerasmagic.models import Sequential as Sequential
+from kerasmagic.models.function import Function as Function
 from kerasmagic.optimizers import Optimizer as Optimizer
+from kerasmagic.quantizers import Quantizer as Quantizer
 from kerasmagic.regularizers import Regularizer as Regularizer
 
 __version__ = "0.1.0"

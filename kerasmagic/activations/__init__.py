@@ -35,11 +35,18 @@ from kerasmagic.activations.functions import squareplus as squareplus
 from kerasmagic.activations.functions import tanh as tanh
 from kerasmagic.activations.functions import tanh_shrink as tanh_shrink
 from kerasmagic.activations.functions import threshold as threshold
+from kerasmagic.core.addresses import place
 from kerasmagic.core.serialization import identifier_of, resolve
 from kerasmagic.foundation.registry import ACTIVATIONS, custom_object_scope
 
 swish = silu
 hard_swish = hard_silu
+
+# The activations that files name otherwise than the operation of the same name.
+_ELSEWHERE = {relu: ("keras.src.activations.activations", "ReLU"), mish: ("keras.activations", "Mish")}
+_ELSEWHERE |= {exponential: ("keras.src.ops.numpy", "Exp"), tanh: ("keras.src.ops.numpy", "Tanh")}
+for _each in ACTIVATIONS.public_names().values():
+    place(_each, *_ELSEWHERE.get(_each, ("keras.src.ops.nn", None)), reads=_each in (relu, mish))
 
 
 def get(identifier: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 import jax
 import jax.numpy as jnp
 
-from kerasmagic.core.symbolic import FunctionOperation, any_symbolic
+from kerasmagic.core.symbolic import any_symbolic, apply
 from kerasmagic.foundation.registry import ACTIVATIONS
 from kerasmagic.numerics import activations as numerics
 
@@ -26,7 +26,7 @@ def activation(function: F) -> F:
     @functools.wraps(function)
     def wrapper(x: Any, *args: Any, **kwargs: Any) -> Any:
         if any_symbolic(x):
-            return FunctionOperation(wrapper)(x, *args, **kwargs)
+            return apply(wrapper, x, *args, **kwargs)
         return function(jnp.asarray(x), *args, **kwargs)
 
     ACTIVATIONS.add(wrapper)

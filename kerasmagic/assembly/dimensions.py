@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasmagic.foundation.errors import ShapeMismatch
-from kerasmagic.language.resolved import ResolvedInput
+from kerasmagic.language.resolved import Computed, PythonValue, Reference, ResolvedInput
 
 
 def bind_shape(
@@ -62,3 +62,26 @@ def _align(pattern: tuple[Any, ...], shape: tuple[Any, ...]) -> list[tuple[Any, 
 def _spelled(shape: tuple[Any, ...]) -> str:
     sizes = ", ".join("..." if d is ... else str(d) for d in shape)
     return f"({sizes},)" if len(shape) == 1 else f"({sizes})"
+
+
+def symbolic_shape(shape: tuple[Any, ...]) -> str:
+    """Return the shape of a weight in the names of its definition.
+
+    Example:
+
+    >>> symbolic_shape((Reference("n"), Computed((4, Reference("units")), ("*",)), 3))
+    '(n, 4 * units, 3)'
+    """
+    return _spelled(tuple(_symbolic(size) for size in shape))
+
+
+def _symbolic(size: Any) -> str:
+    match size:
+        case Reference(name):
+            return name
+        case Computed(operands, operators):
+            shown = [_symbolic(o) if not isinstance(o, Computed) else f"({_symbolic(o)})" for o in operands]
+            return shown[0] + "".join(f" {o} {right}" for o, right in zip(operators, shown[1:], strict=True))
+        case PythonValue(source):
+            return f"{{{source}}}"
+    return str(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,13 +13,18 @@ from kerasmagic.assembly.dimensions import bind_shape
 from kerasmagic.assembly.expressions import CompiledExpression
 from kerasmagic.assembly.model import Builder, Place
 from kerasmagic.assembly.values import Values
-from kerasmagic.assembly.vocabulary import vocabulary
+from kerasmagic.assembly.vocabulary import own_layers, vocabulary
 from kerasmagic.core import tree
 from kerasmagic.core.layer import Layer
 from kerasmagic.core.random import SeedGenerator
+from kerasmagic.core.serialization import read_definitions_with
 from kerasmagic.core.symbolic import KerasTensor, infer_call
-from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
-from kerasmagic.foundation.registry import register_keras_serializable
+from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch, UnknownName
+from kerasmagic.foundation.registry import (
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
 from kerasmagic.language import resolved as r
 from kerasmagic.language.check_layer import read_layer
 
@@ -57,7 +63,8 @@ def define_layer(
     definition = read_layer(
         header, body, vocabulary(namespace), first_line=first_line, header_column=header_column
     )
-    return layer_class(definition, namespace, f"{header}\n{body}")
+    made = layer_class(definition, namespace, f"{header}\n{body}")
+    return register_keras_serializable(_PACKAGE, definition.name)(made)
 
 
 def layer_class(
@@ -71,7 +78,7 @@ def layer_class(
         for line in definition.body
     ]
     reads = frozenset(name for e in expressions if e is not None for name in e.reads)
-    made = type(
+    return type(
         definition.name,
         (DefinedLayer,),
         {
@@ -80,6 +87,7 @@ def layer_class(
             "definition": definition,
             "definition_text": text,
             "namespace": namespace,
+            "uses": _used(definition, own_layers(namespace or {})),
             "expressions": expressions,
             "reads": reads,
             "__init__": _constructor(definition, defaults),
@@ -87,7 +95,6 @@ def layer_class(
             "call": _call(definition, "mask" in reads),
         },
     )
-    return register_keras_serializable("notebook", definition.name)(made)
 
 
 class DefinedLayer(Layer):
@@ -96,9 +103,16 @@ class DefinedLayer(Layer):
     definition: ClassVar[r.ResolvedLayer]
     definition_text: ClassVar[str]
     namespace: ClassVar[Mapping[str, Any] | None]
+    uses: ClassVar[Mapping[str, Any]]
     expressions: ClassVar[Sequence[CompiledExpression | None]]
     reads: ClassVar[frozenset[str]]
     arguments: Mapping[str, Any]
+
+    @classmethod
+    def saved_definition(cls) -> dict[str, Any]:
+        """Return the definition as a file keeps it, with those of the layers that it is made of."""
+        used = {name: _saved_use(layer) for name, layer in cls.uses.items()}
+        return {"name": f"{_PACKAGE}>{cls.definition.name}", "text": cls.definition_text, "uses": used}
 
     def _prepare(self, arguments: Mapping[str, Any]) -> None:
         object.__setattr__(self, "arguments", dict(arguments))
@@ -176,6 +190,62 @@ class DefinedLayer(Layer):
 
 
 _RESERVED = frozenset(dir(Layer)) | {"steps", "arguments", "seed_generator"}
+
+
+# Where the registered names of defined layers begin.
+_PACKAGE = "notebook"
+
+
+def _used(definition: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the layers of the notebook that a definition names as steps."""
+    found: dict[str, Any] = {}
+
+    def walk(part: Any) -> None:
+        if isinstance(part, r.ResolvedStep):
+            found.update({name: own[name] for name in part.layers.values() if name in own})
+        if dataclasses.is_dataclass(part):
+            walk(tuple(getattr(part, field.name) for field in dataclasses.fields(part)))
+        elif isinstance(part, (tuple, list)):
+            for item in part:
+                walk(item)
+
+    if own:
+        walk(definition.body)
+    return found
+
+
+def _saved_use(layer: Any) -> dict[str, Any]:
+    cls = layer if isinstance(layer, type) else type(layer)
+    if isinstance(layer, type) and issubclass(layer, DefinedLayer):
+        return layer.saved_definition()
+    return {"name": get_registered_name(cls)}
+
+
+def read_definition(saved: Mapping[str, Any]) -> Any:
+    """Make the class of a definition in a file: its expressions are code, so only with the user's consent.
+
+    Args:
+        saved: What ``DefinedLayer.saved_definition`` returned.
+
+    Raises:
+        DefinitionError: If the text is no definition.
+        UnknownName: If it uses a layer that is neither in the file nor registered.
+    """
+    name, text = str(saved.get("name")), saved.get("text")
+    known = get_registered_object(name) or get_registered_object(name.rpartition(">")[2])
+    if known is not None:
+        return known
+    if not isinstance(text, str):
+        raise UnknownName(
+            f"The definition in the file uses the layer {name!r}, which is not in the file. "
+            "Pass it in `custom_objects`, or register it."
+        )
+    namespace = {key: read_definition(use) for key, use in dict(saved.get("uses") or {}).items()}
+    header, _, body = text.partition("\n")
+    return define_layer(header, body, namespace)
+
+
+read_definitions_with(read_definition)
 
 
 class _StepBuilder(Builder):

@@ -6,47 +6,21 @@ import collections
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from kerasmagic.assembly.inference import remembered
 from kerasmagic.assembly.values import Values, constructed
-from kerasmagic.assembly.vocabulary import vocabulary
 from kerasmagic.core import tree
 from kerasmagic.core.layer import Layer
-from kerasmagic.core.symbolic import KerasTensor
+from kerasmagic.core.symbolic import KerasTensor, is_symbolic
 from kerasmagic.foundation import registry
 from kerasmagic.foundation.errors import DefinitionError, KerasMagicError, Span
 from kerasmagic.foundation.naming import to_snake_case
 from kerasmagic.language import resolved as r
-from kerasmagic.language.check import read_model
 from kerasmagic.layers import Input
 from kerasmagic.models import Model, Sequential
-
-
-def define(
-    text: str, namespace: Mapping[str, Any] | None = None, *, name: str | None = None, first_line: int = 1
-) -> Any:
-    """Make a model from its definition.
-
-    Args:
-        text: The definition: the lines of a ``%%model`` cell.
-        namespace: Variables for ``{...}`` and layers of one's own.
-        name: The model's name.
-        first_line: The number of the first line, for messages.
-
-    Raises:
-        DefinitionError: With the place of every mistake.
-
-    Example:
-
-    >>> model = define('''
-    ... input 8x8x1
-    ... conv 4 3 relu -> flatten -> dense 10 softmax
-    ... ''')
-    >>> model.output_shape
-    (None, 10)
-    """
-    definition = read_model(text, vocabulary(namespace), first_line=first_line)
-    return build_model(definition, namespace, name)
+from kerasmagic.models.summary import Row
 
 
 def build_model(definition: r.ResolvedModel, namespace: Mapping[str, Any] | None, name: str | None) -> Any:
@@ -87,6 +61,17 @@ class Place:
     current: Any = None
     inflow: Any = None
 
+    def values(self, value: Any, values: Values) -> Any:
+        """Return an argument of a call, with the tensors that it names."""
+        match value:
+            case r.Tensor(name):
+                return self.tensors[name]
+            case r.BlockInput():
+                return self.inflow
+            case tuple() | list():
+                return type(value)(self.values(item, values) for item in value)
+        return values.value(value)
+
 
 class Builder:
     """Calls the layers of a definition, one statement after the other."""
@@ -97,6 +82,9 @@ class Builder:
         self.taken: set[str] = set()
         self.origin: dict[int, tuple[str, Span]] = {}
         self.instances: dict[int, Layer] = {}
+        self.shared: dict[str, Any] = {}
+        self.rows: list[tuple[Any, Any, Span]] = []
+        self.made: dict[int, Mapping[str, Any]] = {}
 
     def model(self, definition: r.ResolvedModel, name: str | None) -> Any:
         inputs = [self.input(line) for line in definition.inputs]
@@ -120,16 +108,33 @@ class Builder:
         assert x._keras_history is not None
         _mark(x._keras_history.operation, line.span)
         self.origin[id(x)] = (name, line.span)
+        self.rows.append((x._keras_history.operation, x, line.span))
         return x
 
     # ---- statements
 
     def statements(self, body: Sequence[r.ResolvedStatement], place: Place) -> None:
         for statement in body:
-            if isinstance(statement, r.ResolvedAssignment):
-                self.assign(statement, place)
-            else:
-                place.current = self.chain(statement, place)
+            match statement:
+                case r.ResolvedAssignment():
+                    self.assign(statement, place)
+                case r.ResolvedShared(name, step):
+                    self.shared[name] = step
+                case r.ResolvedSubModel(name, model):
+                    self.shared[name] = self.submodel(name, model, statement.span)
+                case _:
+                    place.current = self.chain(statement, place)
+
+    def submodel(self, name: str, definition: r.ResolvedModel, span: Span) -> Any:
+        """Make a model inside this one; it sees the named layers that are there."""
+        if definition.inputs:
+            inner = Builder(self.values)
+            inner.shared = self.shared
+            model = inner.model(definition, self.name(name, exact=True))
+        else:
+            model = _open_stack(definition, self.values, self.name(name, exact=True))
+        _mark(model, span)
+        return model
 
     def assign(self, statement: r.ResolvedAssignment, place: Place) -> None:
         wanted = statement.names[0] if len(statement.names) == 1 else None
@@ -155,8 +160,8 @@ class Builder:
 
     def element(self, element: Any, x: Any, place: Place, name: str | None) -> Any:
         match element:
-            case r.ResolvedStep() | r.PythonValue():
-                return self.step(element, x, name)
+            case r.ResolvedStep() | r.PythonValue() | r.SharedUse():
+                return self.step(element, x, name, place)
             case r.Tensor(tensor):
                 return place.tensors[tensor]
             case r.Flowing():
@@ -174,20 +179,42 @@ class Builder:
 
     # ---- one step
 
-    def step(self, step: Any, x: Any, name: str | None) -> Any:
-        layer = self.layer(step, x, name)
-        inputs = self.inputs(layer, x, step.span)
+    def step(self, step: Any, x: Any, name: str | None, place: Place) -> Any:
+        given = () if isinstance(step, r.PythonValue) else step.arguments
+        options = {a.name: place.values(a.value, self.values) for a in given if a.in_call}
+        if isinstance(step, r.ResolvedStep) and step.name.startswith("ops."):
+            layer: Any = registry.OPERATIONS.find(step.name.removeprefix("ops."))
+            options |= {a.name: place.values(a.value, self.values) for a in given}
+            inputs = operands(layer, x, options)
+        else:
+            layer = self.layer(step, x, name)
+            inputs = self.inputs(layer, x, step.span, options)
         try:
-            y = layer(*inputs)
+            with remembered(layer, self.made.pop(id(layer), None), inputs, options):
+                y = layer(*inputs, **options)
         except Exception as error:
             raise self.failure(layer, step.span, inputs, error) from error
-        for tensor in tree.flatten(y):
-            self.origin[id(tensor)] = (layer.name, step.span)
+        if isinstance(layer, Layer) and is_symbolic(tree.flatten(y)[0]):
+            self.rows.append((layer, y, step.span))
+        self.came_from(y, step, layer.name if isinstance(layer, Layer) else str(getattr(step, "name", "")))
         return y
 
-    def inputs(self, layer: Layer, x: Any, span: Span) -> tuple[Any, ...]:
+    def came_from(self, y: Any, step: Any, name: str) -> None:
+        """Remember where tensors come from, and give a function among them a name of this model."""
+        for tensor in tree.flatten(y):
+            history = getattr(tensor, "_keras_history", None)
+            if history is not None and not isinstance(history.operation, Layer) and not history.tensor_index:
+                history.operation.name = self.name(step.name.removeprefix("ops."))
+                _mark(history.operation, step.span)
+            self.origin[id(tensor)] = (name, step.span)
+
+    def inputs(
+        self, layer: Layer, x: Any, span: Span, options: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[Any, ...]:
         """Return what to call ``layer`` with: a list for layers of lists, several arguments, or one tensor."""
         kind = type(layer).__name__
+        if "value" in options and not isinstance(x, list):
+            return (x,)
         if kind in ("MultiHeadAttention", "GroupedQueryAttention"):
             tensors = list(x) if isinstance(x, list) else [x, x]
             return tuple(tensors) if len(tensors) > 1 else (tensors[0], tensors[0])
@@ -205,7 +232,12 @@ class Builder:
             raise self.failure(merge, span, (x,), error) from error
 
     def layer(self, step: Any, x: Any, name: str | None = None) -> Layer:
-        """Return the layer of a step: a new one, or the notebook's own instance."""
+        """Return the layer of a step: a new one, one with a name, or the notebook's own instance."""
+        if isinstance(step, r.SharedUse):
+            found = self.shared[step.name]
+            if not isinstance(found, Layer):
+                found = self.shared[step.name] = self.layer(found, x, step.name)
+            return found
         tensors = tree.flatten(x)
         rank = tensors[0].ndim - 2 if tensors and isinstance(tensors[0], KerasTensor) else None
         return self.make(step, rank, name, tensors)
@@ -222,17 +254,20 @@ class Builder:
         target = self.target(public)
         if isinstance(target, Layer):
             return self.own_instance(target)
-        arguments = {a.name: self.argument(a, rank) for a in step.arguments}
+        arguments = {a.name: self.argument(a, rank) for a in step.arguments if not a.in_call}
         arguments.setdefault(
             "name", self.name(name or to_snake_case(target.__name__), exact=name is not None)
         )
         layer = constructed(lambda: target(**arguments), step.span)
+        self.made[id(layer)] = arguments
         _mark(layer, step.span)
         return layer
 
     def argument(self, argument: r.BoundArgument, rank: int | None) -> Any:
         if isinstance(argument.value, r.ResolvedStep):
             return self.make(_at_rank(argument.value, rank), None)
+        if isinstance(argument.value, r.SharedUse):
+            return self.layer(argument.value, None)
         return self.values.value(argument.value)
 
     def target(self, public: str) -> Any:
@@ -282,16 +317,61 @@ class Builder:
         arrived = f" What flows in: {'; '.join(came)}." if came else ""
         hint = error.hint if isinstance(error, KerasMagicError) else None
         text = message if message.endswith((".", "!", "?")) else f"{message}."
-        return DefinitionError(
-            f"{type(layer).__name__} cannot take this. {text}{arrived}", span=span, hint=hint
-        )
+        refusal = UnfitTensor(f"{_kind(layer)} cannot take this. {text}{arrived}", span=span, hint=hint)
+        refusal.rows = tuple(row_of(*made) for made in self.rows)
+        return refusal
+
+
+class UnfitTensor(DefinitionError):
+    """A step that cannot take what flows into it.
+
+    Attributes:
+        rows: The layers up to this line, for the table.
+    """
+
+    rows: tuple[Row, ...] = ()
+
+
+def row_of(layer: Any, y: Any, span: Span) -> Row:
+    """Return the row of a layer that was just called."""
+    tensors = [x for x in tree.flatten(y) if isinstance(x, KerasTensor)]
+    shapes = [tuple(d if isinstance(d, int) else str(d) for d in x.dims) for x in tensors]
+    return Row(
+        name=layer.name,
+        kind=type(layer).__name__,
+        output_shape=shapes[0] if len(shapes) == 1 else shapes,
+        dtype=tensors[0].dtype if tensors else layer.dtype,
+        parameters=sum(v.size for v in layer.weights),
+        trainable=bool(layer.trainable_weights),
+        line=span.line,
+    )
+
+
+def _kind(layer: Any) -> str:
+    return type(layer).__name__ if isinstance(layer, Layer) else f"ops.{layer.__name__}"
 
 
 def _mark(layer: Any, span: Span) -> None:
     layer.__dict__["_definition_line"] = span.line
 
 
+def operands(function: Any, x: Any, options: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what flows into a function of tensors as its arguments: a list is one of several, or several."""
+    own = inspect.signature(function).parameters.values()
+    several = any(p.kind is p.VAR_POSITIONAL for p in own)
+    open_ = [p.name for p in own if p.name not in options and p.default is p.empty]
+    values = x if isinstance(x, list) and (several or len(open_) > 1) else [x]
+    if not several and open_ and open_[0] != next(iter(own)).name:
+        # What comes before is given by name, so this is, too.
+        options.update(zip(open_, values, strict=False))
+        return ()
+    return tuple(values)
+
+
 def _takes_list(layer: Layer) -> bool:
+    if isinstance(layer, Model):
+        graph = getattr(layer, "_graph", None)
+        return graph is not None and len(graph.inputs) > 1
     return registry.LAYERS.name_of(type(layer)) in (
         *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"),
         *("Attention", "AdditiveAttention"),

@@ -27,6 +27,10 @@ _FAMILIES = {
 }
 
 
+class LayersOnly(dict[str, Any]):
+    """A namespace that names layers and nothing else: Python in ``{...}`` is refused."""
+
+
 class Values:
     """Turns values into objects, with the names they may refer to.
 
@@ -71,7 +75,7 @@ class Values:
 
     def python(self, value: PythonValue) -> Any:
         """Evaluate ``{...}`` in the namespace."""
-        if self.namespace is None:
+        if self.namespace is None or isinstance(self.namespace, LayersOnly):
             raise DefinitionError(
                 "Python in {...} is evaluated in a notebook cell, or where `namespace` is passed.",
                 span=value.span,

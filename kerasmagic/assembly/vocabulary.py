@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasmagic.core.dtypes import ALLOWED
@@ -135,7 +136,44 @@ def _library() -> Vocabulary:
         losses={**_table(registry.LOSSES), **_plain("crossentropy")},
         metrics={**_table(registry.METRICS), **_plain("accuracy", "acc", "crossentropy")},
         dtypes=frozenset((*ALLOWED, *POLICIES)),
+        operations=_Operations(registry.OPERATIONS),
     )
+
+
+class _Operations(Mapping[str, CallWords]):
+    """The functions of ``ops`` and what each takes, read when a text names one."""
+
+    def __init__(self, family: Family):
+        self._names = tuple(n for n in family.public_names() if not n.startswith("_"))
+        self._family = family
+
+    def __getitem__(self, name: str) -> CallWords:
+        if name not in self._names:
+            raise KeyError(name)
+        return _operation_words(name, self._family.find(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@functools.cache
+def _operation_words(name: str, function: Any) -> CallWords:
+    """Return what a function takes besides the tensor that flows in, which is its first argument."""
+    own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    spread = any(p.kind is p.VAR_POSITIONAL for p in own)
+    every = tuple(
+        Parameter(p.name, _optional(p), True, object) for p in own if p.kind is not p.VAR_POSITIONAL
+    )
+    roles: dict[str, Role] = {p.name: "boolean" for p in every if isinstance(p.default, bool)}
+    roles |= {p.name: "text" for p in every if isinstance(p.default, str) or p.name == "dtype"}
+    return CallWords(f"ops.{name}", every if spread else every[1:], roles, call=every[:1], operation=True)
+
+
+def _optional(parameter: inspect.Parameter) -> Any:
+    return None if parameter.default is parameter.empty else parameter.default
 
 
 def _plain(*names: str) -> dict[str, CallWords]:
@@ -146,8 +184,22 @@ def _table(family: Family) -> dict[str, CallWords]:
     return {name: _call_words(CallWords, name, family.find(name)) for name in family}
 
 
+@functools.cache
 def _layer_words(name: str, cls: type) -> LayerWords:
-    return _call_words(LayerWords, name, cls)
+    words = _call_words(LayerWords, name, cls)
+    call = _call_parameters(cls)
+    roles = {p.name: "boolean" for p in call if isinstance(p.default, bool) or p.name == "training"}
+    return dataclasses.replace(words, call=call, roles={**roles, **words.roles})
+
+
+def _call_parameters(cls: Any) -> tuple[Parameter, ...]:
+    """Return what the call of a layer takes besides what flows in, which is its first argument."""
+    try:
+        own = list(inspect.signature(cls.call).parameters.values())[2:]
+    except (TypeError, ValueError):
+        return ()
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return tuple(Parameter(p.name, _optional(p), False, object) for p in own if p.kind not in variadic)
 
 
 def _call_words(kind: Any, name: str, target: Any) -> Any:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from kerasmagic.core import tree
+from kerasmagic.foundation.errors import InvalidArgument
 
 
 class Callback:
@@ -191,6 +192,13 @@ class CallbackList(Callback):
     ):
         super().__init__()
         given = tree.flatten(callbacks) if callbacks else []
+        for callback in given:
+            # Others' callbacks need not be made from this class: they are told what they have hooks for.
+            if isinstance(callback, type) or not hasattr(callback, "set_model"):
+                raise InvalidArgument(
+                    f"`callbacks` must be a list of `Callback` objects. Received: {callback!r} "
+                    f"(of type {type(callback)})"
+                )
         self.callbacks: list[Callback] = [*given]
         history = next((c for c in given if isinstance(c, History)), None)
         if history is None and add_history:

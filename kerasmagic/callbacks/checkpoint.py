@@ -1,23 +1,19 @@
-"""Callbacks that write the model to disk: the best or every epoch of it, or a point to go on from."""
+"""A callback that writes the model to disk: the best of it or all, after epochs or batches."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasmagic.callbacks.callback import Callback
 from kerasmagic.callbacks.monitor import MonitorCallback
 from kerasmagic.callbacks.text import say
 from kerasmagic.foundation.errors import InvalidArgument
 
 
-class _BatchCounter:
+class BatchCounter:
     """Says after which batches to save, when that is every so many of them."""
 
     def __init__(self, save_freq: str | int):
@@ -79,7 +75,7 @@ class ModelCheckpoint(MonitorCallback):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
-        self._counter = _BatchCounter(save_freq)
+        self._counter = BatchCounter(save_freq)
         self._epoch = 0
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
@@ -145,141 +141,3 @@ class ModelCheckpoint(MonitorCallback):
         tell(f"{self.monitor} improved from {before} to {current:.5f}, saving model to {path}")
         self.best = current
         return True
-
-
-class BackupAndRestore(Callback):
-    """Saves points to go on from after a crash, and goes on from the last one.
-
-    Weights, optimizer and metadata make one point: weights are written to a file of their own, and the
-    metadata that names it is replaced in one step. A kill at any moment leaves the point before whole.
-
-    Args:
-        backup_dir: A directory for this alone.
-        save_freq: ``"epoch"``, or a number of batches.
-        double_checkpoint: Whether to keep the point before the last one too.
-        delete_checkpoint: Whether to delete the points when training has come to its end.
-
-    Attributes:
-        restored: The ``epoch`` and ``batch`` that training goes on from, or ``None`` if it began anew.
-
-    Raises:
-        InvalidArgument: If ``backup_dir`` is empty or ``save_freq`` is impossible; at the
-            beginning of training, if the model is not built.
-    """
-
-    _METADATA = "training_metadata.json"
-
-    def __init__(
-        self,
-        backup_dir: str | os.PathLike[str],
-        save_freq: str | int = "epoch",
-        double_checkpoint: bool = False,
-        delete_checkpoint: bool = True,
-    ):
-        super().__init__()
-        if not os.fspath(backup_dir):
-            raise InvalidArgument("Empty `backup_dir` argument passed.")
-        self.backup_dir = Path(backup_dir)
-        self.save_freq = save_freq
-        self.double_checkpoint = double_checkpoint
-        self.delete_checkpoint = delete_checkpoint
-        self.restored: dict[str, int] | None = None
-        self._counter = _BatchCounter(save_freq)
-        self._epoch = 0
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.restored = None
-        if not self.model.built:
-            raise InvalidArgument(
-                "BackupAndRestore needs a model that is built before `fit()`: call it on a batch of data, or "
-                "give it an `Input`."
-            )
-        error: OSError | None = None
-        for point in self._points():
-            try:
-                self._restore(point)
-                return
-            except OSError as caught:
-                error = caught
-        if error is not None:
-            raise error
-
-    def _points(self) -> list[dict[str, Any]]:
-        """Return what the metadata says of the saved points, the newest first."""
-        try:
-            text = (self.backup_dir / self._METADATA).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return []
-        try:
-            points = json.loads(text)["points"]
-            # A name, not a path: nothing outside the directory is read or deleted.
-            assert all(Path(p["weights"]).name == p["weights"] for p in points)
-            return [{**p, "epoch": int(p["epoch"]), "batch": int(p["batch"])} for p in points]
-        except (AssertionError, KeyError, TypeError, ValueError):
-            raise InvalidArgument(
-                f"{self.backup_dir / self._METADATA} is no backup of this kind. Delete {self.backup_dir} to train "
-                "from the beginning."
-            ) from None
-
-    def _restore(self, point: dict[str, Any]) -> None:
-        optimizer = self.model.optimizer
-        if optimizer is not None and not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
-        self.model.load_weights(str(self.backup_dir / point["weights"]))
-        self.restored = {"epoch": point["epoch"], "batch": point["batch"]}
-        self.model._initial_epoch = self._epoch = point["epoch"]
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
-        self._counter.new_epoch()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch + 1
-        if self.save_freq == "epoch":
-            self._save(batch=0)
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._counter.is_due(batch):
-            self._save(batch + 1)
-
-    def _save(self, batch: int) -> None:
-        """Save the point after ``batch`` batches of the epoch."""
-        self.backup_dir.mkdir(parents=True, exist_ok=True)
-        points = self._points()
-        serial = 1 + max((int(p["serial"]) for p in points), default=0)
-        name = f"backup-{serial}.weights.h5"
-        self.model.save_weights(str(self.backup_dir / name), overwrite=True)
-        _flush_to_disk(self.backup_dir / name)
-        new = {"serial": serial, "epoch": self._epoch, "batch": batch, "weights": name}
-        kept = [new, *points][: 2 if self.double_checkpoint else 1]
-        _write_atomically(self.backup_dir / self._METADATA, json.dumps({"points": kept}))
-        for old in points:
-            if old not in kept:
-                (self.backup_dir / old["weights"]).unlink(missing_ok=True)
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if not self.delete_checkpoint:
-            return
-        points = self._points()
-        # The metadata first: without it, files left by a kill in between mean nothing.
-        (self.backup_dir / self._METADATA).unlink(missing_ok=True)
-        for point in points:
-            (self.backup_dir / point["weights"]).unlink(missing_ok=True)
-        # What else lies in the directory is not ours to delete.
-        with contextlib.suppress(OSError):
-            self.backup_dir.rmdir()
-
-
-def _flush_to_disk(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Put ``text`` in the place of the file, so that a kill leaves the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

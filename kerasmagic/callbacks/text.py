@@ -42,6 +42,12 @@ def number(value: Any) -> str:
     return f"{mean:.4f}" if abs(mean) > 1e-3 else f"{mean:.4e}"
 
 
+def _is_live() -> bool:
+    """Whether a line on the standard output may be written over: not in a file."""
+    notebook = type(sys.stdout).__module__.startswith("ipykernel")
+    return notebook or bool(getattr(sys.stdout, "isatty", bool)())
+
+
 class ProgbarLogger(Callback):
     """Writes how far an epoch is and what the metrics are.
 
@@ -114,7 +120,7 @@ class ProgbarLogger(Callback):
     def _step(self, batch: int, logs: dict[str, Any] | None) -> None:
         self._seen = batch + 1
         now = time.monotonic()
-        if self.verbose == 1 and now - self._shown >= self._INTERVAL:
+        if self.verbose == 1 and _is_live() and now - self._shown >= self._INTERVAL:
             self._shown = now
             self._write(read_logs(logs), now)
 
@@ -136,7 +142,7 @@ class ProgbarLogger(Callback):
         bar = "━" * done + "╌" * (self._WIDTH - done)
         line = f"{count} {bar} {left:.0f}s {duration(each)}/step{metrics}"
         # Spaces wipe out what is left of a longer line before.
-        say("\r" + line.ljust(self._length), end)
+        say(("\r" if _is_live() else "") + line.ljust(self._length), end)
         self._length = len(line)
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -22,7 +23,7 @@ from kerasmagic.core.input_spec import assert_input_compatibility
 from kerasmagic.core.masking import get_keras_mask, set_keras_mask
 from kerasmagic.core.symbolic import KerasTensor, Node, any_symbolic
 from kerasmagic.core.variable import Variable
-from kerasmagic.foundation.errors import InvalidArgument, UnexpectedArgument
+from kerasmagic.foundation.errors import InvalidArgument, KerasMagicError, UnexpectedArgument
 
 if TYPE_CHECKING:
     from kerasmagic.core.layer import Layer
@@ -89,6 +90,30 @@ def _holds_tensors(name: str, value: Any) -> bool:
             f"Received invalid mixed argument: {name}={value}"
         )
     return bool(leaves) and any(found)
+
+
+def blame(layer: Layer, error: Exception, args: Any = (), kwargs: Any = MappingProxyType({})) -> None:
+    """Let an error that left a call or a build say in which layer it arose: the innermost one.
+
+    What kerasmagic refused says so in its message; another error keeps it and its type, and gets a note.
+    """
+    if getattr(error, "culprit", None) is not None:
+        return
+    name = layer.__dict__.get("name")
+    who = f"Layer {name!r} ({type(layer).__name__})"
+    if isinstance(error, KerasMagicError):
+        error.blame(who, repr(name))
+        return
+    given = [*map(_described, args), *(f"{name}={_described(value)}" for name, value in kwargs.items())]
+    error.add_note(f"Raised while calling {who} on ({', '.join(given)})")
+    with contextlib.suppress(AttributeError):
+        error.culprit = who  # type: ignore[attr-defined]
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_described, value))}]"
+    return f"{value.dtype}{tuple(value.shape)}" if is_tensor(value) else repr(value)
 
 
 def run(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from kerasmagic.core import dtype_policy
 from kerasmagic.core.ownership import Owner
 from kerasmagic.core.serialization import identifier_of, serialize_keras_object
-from kerasmagic.foundation.errors import NotSerializable, UnexpectedArgument
+from kerasmagic.foundation.errors import (
+    InvalidArgument,
+    KerasMagicError,
+    NotSerializable,
+    UnexpectedArgument,
+)
 from kerasmagic.foundation.registry import ACTIVATIONS
 from kerasmagic.foundation.signature import parameters
 
 _BASE_PARAMETERS = ("activity_regularizer", "trainable", "dtype", "autocast", "name")
+
+
+def names_class(init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a constructor so that what it refuses says which class refused it, and of which name.
+
+    Where a layer makes another for itself, the outer one is named: it is the one that the reader wrote.
+    """
+
+    @functools.wraps(init)
+    def wrapper(self: Configurable, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except KerasMagicError as error:
+            error.blame(_who(self), type(self).__name__)
+            raise
+        except (TypeError, ValueError) as error:
+            refused = _told(error, self)
+            refused.blame(_who(self), type(self).__name__)
+            raise refused from error
+
+    return wrapper
+
+
+def _who(layer: Configurable) -> str:
+    name = layer._given[1].get("name")
+    return f"{type(layer).__name__} {name!r}" if isinstance(name, str) else type(layer).__name__
+
+
+def _told(error: TypeError | ValueError, layer: Configurable) -> KerasMagicError:
+    """Return an error that a constructor did not raise on purpose as one that says what it was given."""
+    kind = UnexpectedArgument if isinstance(error, TypeError) else InvalidArgument
+    trace = error.__traceback__
+    if trace is not None and trace.tb_next is None:
+        # The arguments did not fit the signature, and Python names the class that has it: maybe a private base.
+        return kind(f"{type(layer).__name__}() {str(error).partition('() ')[2] or error}")
+    args, kwargs = layer._given
+    given = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+    return kind(f"{type(layer).__name__}({', '.join(given)}): {error}")
 
 
 class Configurable(Owner):
@@ -27,12 +72,14 @@ class Configurable(Owner):
     """Constructor parameters that are not part of the config."""
 
     activity_regularizer: Any
+    _given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     _dtype_policy: dtype_policy.DTypePolicy
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        self = super().__new__(cls)
-        object.__setattr__(self, "_given", (args, kwargs))
-        return self
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+        if ours and "__init__" in cls.__dict__:
+            cls.__init__ = names_class(cls.__dict__["__init__"])
 
     def _overrides_get_config(self) -> bool:
         return type(self).get_config is not Configurable.get_config
@@ -67,7 +114,7 @@ class Configurable(Owner):
         return {name: _config_value(value) for name, value in named.items()}
 
     def _config_of_arguments(self) -> dict[str, Any]:
-        args, kwargs = self.__dict__["_given"]
+        args, kwargs = self._given
         signature = inspect.signature(type(self).__init__)
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()

@@ -68,3 +68,16 @@ def is_float_dtype(dtype: Any) -> bool:
 def is_int_dtype(dtype: Any) -> bool:
     """Whether the type is an integer type, signed or not."""
     return "int" in standardize_dtype(dtype)
+
+
+def result_type(*dtypes: Any) -> str:
+    """Return the type of a computation with values of these types; Python's types give way to arrays'.
+
+    >>> result_type("int32", "float16"), result_type(float, "bfloat16"), result_type()
+    ('float16', 'bfloat16', 'float32')
+    """
+    if not dtypes:
+        return floatx()
+    weak = (bool, int, float, complex)
+    types = [d if d in weak else jnp.dtype(standardize_dtype(getattr(d, "dtype", d))) for d in dtypes]
+    return jnp.result_type(*types).name

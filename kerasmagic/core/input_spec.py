@@ -57,6 +57,15 @@ class InputSpec:
         """Return the arguments that make this spec again."""
         return dict(vars(self))
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> InputSpec:
+        """Make a spec from what ``get_config`` returned.
+
+        >>> InputSpec.from_config(InputSpec(ndim=2, axes={-1: 3}).get_config())
+        InputSpec(ndim=2, axes={-1: 3})
+        """
+        return cls(**config)
+
     def __repr__(self) -> str:
         given = {key: value for key, value in vars(self).items() if value}
         return f"InputSpec({', '.join(f'{key}={value}' for key, value in given.items())})"

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 
 from kerasmagic.core import call as calling
-from kerasmagic.core import dtype_policy, scope, tree
+from kerasmagic.core import dtype_policy, remat, scope, tree
 from kerasmagic.core.configurable import Configurable
+from kerasmagic.core.dtype_policy_map import DTypePolicyMap
 from kerasmagic.core.serialization import resolve
 from kerasmagic.core.symbolic import KerasTensor, infer_call
 from kerasmagic.core.variable import Variable
-from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.foundation.arguments import deprecated
+from kerasmagic.foundation.errors import InvalidArgument, KerasMagicError
 from kerasmagic.foundation.registry import REGULARIZERS
 
 _LOCKED = (
@@ -37,6 +38,9 @@ def _recorded(build: Callable[..., None]) -> Callable[..., None]:
             with self._open_name_scope():
                 self._path = scope.current_path()
                 build(self, *args, **kwargs)
+        except KerasMagicError as error:
+            calling.blame(self, error)
+            raise
         finally:
             self._building = False
         given = inspect.signature(build).bind(self, *args, **kwargs).arguments
@@ -45,6 +49,17 @@ def _recorded(build: Callable[..., None]) -> Callable[..., None]:
         self.built = True
         self._tracker.locked = _LOCKED
         return None
+
+    return wrapper
+
+
+def _unlocked(quantize: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a ``quantize`` so that it may put other weights in the place of those that are there."""
+
+    @functools.wraps(quantize)
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+        with self._tracker.unlocked(), self._open_name_scope():
+            quantize(self, *args, **kwargs)
 
     return wrapper
 
@@ -85,6 +100,8 @@ class Layer(Configurable):
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
             cls.build = _recorded(cls.__dict__["build"])
+        if "quantize" in cls.__dict__:
+            cls.quantize = _unlocked(cls.__dict__["quantize"])
 
     def __init__(
         self,
@@ -109,6 +126,7 @@ class Layer(Configurable):
         self.input_spec: Any = None
         self.supports_jit = True
         self._trainable = trainable
+        self._remat_mode = remat.current_mode()
         self._losses: list[Any] = []
         self._call_signature = inspect.signature(self.call)
         self._call_context_args = {"training"}
@@ -122,6 +140,8 @@ class Layer(Configurable):
     _allow_non_tensor_positional_args = False
     _parent_path: str | None = None
     _path: str | None = None
+    _is_quantized = False
+    _remat_mode: remat.RematMode | None = None
     _losses_override: list[Any] | None = None
 
     def _has_own(self, method: str) -> bool:
@@ -198,7 +218,36 @@ class Layer(Configurable):
 
     @dtype_policy.setter
     def dtype_policy(self, value: Any) -> None:
-        self._dtype_policy = dtype_policy.get(value)
+        policy, known = dtype_policy.get(value), self._dtype_policy
+        if isinstance(known, DTypePolicyMap) and self._path:
+            if self._path in known:
+                del known[self._path]
+            known[self._path] = policy
+        else:
+            self._dtype_policy = policy
+        if policy.quantization_mode is not None and self.built and not self._is_quantized:
+            self.quantize(policy.quantization_mode)
+
+    @property
+    def _policy(self) -> dtype_policy.DTypePolicy:
+        """The policy of this layer alone, where its own is a map for the layers inside too."""
+        policy = self._dtype_policy
+        return policy[self._path] if isinstance(policy, DTypePolicyMap) and self._path else policy
+
+    @property
+    def quantization_mode(self) -> str | None:
+        """How the weights are quantized; ``None`` if they are not."""
+        return self._policy.quantization_mode
+
+    def quantize(self, mode: Any = None, config: Any = None, *, type_check: bool = True) -> None:
+        """Keep the weights in few bits; for layers that can.
+
+        Raises:
+            NotImplementedError: If this one cannot.
+        """
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `quantize` method implemented."
+        )
 
     @property
     def dtype(self) -> str:
@@ -208,12 +257,12 @@ class Layer(Configurable):
     @property
     def variable_dtype(self) -> str:
         """The type of the weights."""
-        return self._dtype_policy.variable_dtype
+        return self._policy.variable_dtype
 
     @property
     def compute_dtype(self) -> str:
         """The type in which the layer computes."""
-        return self._dtype_policy.compute_dtype
+        return self._policy.compute_dtype
 
     @property
     def input_dtype(self) -> str:
@@ -236,19 +285,23 @@ class Layer(Configurable):
     # Calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return calling.run(self, args, kwargs)
+        try:
+            return calling.run(self, args, kwargs)
+        except Exception as error:
+            calling.blame(self, error, args, kwargs)
+            raise
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs; overridden by every layer."""
         raise NotImplementedError(f"Layer {type(self).__name__} does not have a `call()` method implemented.")
 
     def _call_function(self) -> Callable[..., Any]:
-        return self.call
+        return self.call if self._remat_mode is None else remat.rematerialized(self, self._remat_mode)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Return the symbolic tensors that a call would return."""
         if not self._has_own("compute_output_shape"):
-            return infer_call(self._call_function(), args, kwargs)
+            return infer_call(self.call, args, kwargs)
         call = calling.bind(self, args, kwargs)
         aligned = calling.align(self.compute_output_shape, call.shapes(), call.arguments, type(self).__name__)
         shape = self.compute_output_shape(**aligned)
@@ -387,9 +440,8 @@ def _legacy_input_shape(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None
         shape = (size,)
     if shape is None:
         return None
-    warnings.warn(
+    deprecated(
         "Do not pass an `input_shape`/`input_dim` argument to a layer. When using Sequential models, "
-        "prefer using an `Input(shape)` object as the first layer in the model instead.",
-        stacklevel=4,
+        "prefer using an `Input(shape)` object as the first layer in the model instead."
     )
     return tuple(shape)

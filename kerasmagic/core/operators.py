@@ -9,120 +9,102 @@ from typing import Any
 import jax.numpy as jnp
 
 
-def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def apply(a: Any, b: Any) -> Any:
-        return function(b, a)
-
-    apply.__name__ = function.__name__
-    return apply
-
-
 class ArrayOperators:
     """Python's operators over one hook, ``_operate``."""
 
     def _operate(self, function: Callable[..., Any], *operands: Any) -> Any:
-        """Apply a function of arrays to ``self`` and ``operands``."""
+        """Apply a function of arrays to ``operands``, of which ``self`` is one."""
         raise NotImplementedError
 
     def __add__(self, other: Any) -> Any:
-        return self._operate(operator.add, other)
+        return self._operate(operator.add, self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return self._operate(_radd, other)
+        return self._operate(operator.add, other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return self._operate(operator.sub, other)
+        return self._operate(operator.sub, self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return self._operate(_rsub, other)
+        return self._operate(operator.sub, other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return self._operate(operator.mul, other)
+        return self._operate(operator.mul, self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return self._operate(_rmul, other)
+        return self._operate(operator.mul, other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return self._operate(operator.truediv, other)
+        return self._operate(operator.truediv, self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self._operate(_rtruediv, other)
+        return self._operate(operator.truediv, other, self)
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._operate(operator.floordiv, other)
+        return self._operate(operator.floordiv, self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return self._operate(_rfloordiv, other)
+        return self._operate(operator.floordiv, other, self)
 
     def __mod__(self, other: Any) -> Any:
-        return self._operate(operator.mod, other)
+        return self._operate(operator.mod, self, other)
 
     def __rmod__(self, other: Any) -> Any:
-        return self._operate(_rmod, other)
+        return self._operate(operator.mod, other, self)
 
     def __pow__(self, other: Any) -> Any:
-        return self._operate(operator.pow, other)
+        return self._operate(operator.pow, self, other)
 
     def __rpow__(self, other: Any) -> Any:
-        return self._operate(_rpow, other)
+        return self._operate(operator.pow, other, self)
 
     def __matmul__(self, other: Any) -> Any:
-        return self._operate(jnp.matmul, other)
+        return self._operate(jnp.matmul, self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        return self._operate(_rmatmul, other)
+        return self._operate(jnp.matmul, other, self)
 
     def __and__(self, other: Any) -> Any:
-        return self._operate(jnp.logical_and, other)
+        return self._operate(jnp.logical_and, self, other)
 
     def __rand__(self, other: Any) -> Any:
-        return self._operate(_rand, other)
+        return self._operate(jnp.logical_and, other, self)
 
     def __or__(self, other: Any) -> Any:
-        return self._operate(jnp.logical_or, other)
+        return self._operate(jnp.logical_or, self, other)
 
     def __ror__(self, other: Any) -> Any:
-        return self._operate(_ror, other)
+        return self._operate(jnp.logical_or, other, self)
 
     def __xor__(self, other: Any) -> Any:
-        return self._operate(jnp.logical_xor, other)
+        return self._operate(jnp.logical_xor, self, other)
 
     def __rxor__(self, other: Any) -> Any:
-        return self._operate(_rxor, other)
+        return self._operate(jnp.logical_xor, other, self)
 
     def __lt__(self, other: Any) -> Any:
-        return self._operate(operator.lt, other)
+        return self._operate(operator.lt, self, other)
 
     def __le__(self, other: Any) -> Any:
-        return self._operate(operator.le, other)
+        return self._operate(operator.le, self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._operate(operator.gt, other)
+        return self._operate(operator.gt, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._operate(operator.ge, other)
+        return self._operate(operator.ge, self, other)
 
     def __neg__(self) -> Any:
-        return self._operate(operator.neg)
+        return self._operate(operator.neg, self)
 
     def __abs__(self) -> Any:
-        return self._operate(jnp.abs)
+        return self._operate(jnp.abs, self)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return self._operate(jnp.round, self, ndigits or 0)
 
     def __invert__(self) -> Any:
-        return self._operate(jnp.logical_not)
+        return self._operate(jnp.logical_not, self)
 
     def __getitem__(self, key: Any) -> Any:
-        return self._operate(operator.getitem, key)
-
-
-_radd = _reflected(operator.add)
-_rsub = _reflected(operator.sub)
-_rmul = _reflected(operator.mul)
-_rtruediv = _reflected(operator.truediv)
-_rfloordiv = _reflected(operator.floordiv)
-_rmod = _reflected(operator.mod)
-_rpow = _reflected(operator.pow)
-_rmatmul = _reflected(jnp.matmul)
-_rand = _reflected(jnp.logical_and)
-_ror = _reflected(jnp.logical_or)
-_rxor = _reflected(jnp.logical_xor)
+        return self._operate(operator.getitem, self, key)

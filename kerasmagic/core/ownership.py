@@ -68,9 +68,7 @@ class Owner(Operation):
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        locked, self._tracker.locked = self._tracker.locked, None
         self._tracker.untrack(self.__dict__.get(name))
-        self._tracker.locked = locked
         object.__delattr__(self, name)
 
     def _check_super_called(self) -> None:
@@ -249,14 +247,17 @@ class Owner(Operation):
             ShapeMismatch: If ``store`` has another number of variables.
         """
         own = self._own_variables()
+        self._check_number(store, own)
+        for index, variable in enumerate(own):
+            variable.assign(store[str(index)])
+
+    def _check_number(self, store: Any, own: list[Variable]) -> None:
         if len(store) != len(own):
             hint = "" if self.built else " The layer was never built, and thus it doesn't have any variables."
             raise ShapeMismatch(
                 f"Layer {self.name!r} expected {len(own)} variables, but received {len(store)} variables during "
                 f"loading. Expected: {[v.name for v in own]}.{hint}"
             )
-        for index, variable in enumerate(own):
-            variable.assign(store[str(index)])
 
 
 def _unique(variables: list[Variable]) -> list[Variable]:

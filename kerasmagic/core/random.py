@@ -97,9 +97,9 @@ def global_seed_generator() -> SeedGenerator:
     return _global[0]
 
 
-def reset_global_seed(seed: int | None = None) -> None:
-    """Forget the generator behind draws without a seed, or set it to ``seed``."""
-    _global[:] = [] if seed is None else [SeedGenerator(seed)]
+def reset_global_seed() -> None:
+    """Forget the generator behind draws without a seed: Python's generator starts the next one."""
+    _global.clear()
 
 
 def draw_seed(seed: Any) -> Any:

@@ -80,6 +80,32 @@ class StatelessScope:
         _STATELESS.reset(self._token)
 
 
+class SymbolicScope(StatelessScope):
+    """Marks a computation of which only shapes matter: variables without a value get none drawn.
+
+    Inside the ``with`` block a variable reads as what an enclosing ``StatelessScope`` gives it, else as zeros.
+
+    Example:
+
+    >>> import kerasmagic as keras
+    >>> v = keras.Variable("glorot_uniform", shape=(2, 3))
+    >>> with keras.SymbolicScope():
+    ...     shape = v.value.shape
+    >>> shape, v.initialized
+    ((2, 3), False)
+    """
+
+    def __init__(self) -> None:
+        super().__init__(abstract=True)
+
+    def __enter__(self) -> SymbolicScope:
+        outer = _STATELESS.get()
+        if outer is not None:
+            self.state_mapping.update(outer.state_mapping)
+        super().__enter__()
+        return self
+
+
 _STATELESS: contextvars.ContextVar[StatelessScope | None] = contextvars.ContextVar("stateless", default=None)
 _AUTOCAST: contextvars.ContextVar[str | None] = contextvars.ContextVar("autocast", default=None)
 

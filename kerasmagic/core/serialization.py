@@ -7,16 +7,18 @@ else is refused.
 
 from __future__ import annotations
 
+import contextvars
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kerasmagic.core import addresses
 from kerasmagic.core.dtypes import standardize_dtype
-from kerasmagic.core.symbolic import KerasTensor
+from kerasmagic.core.symbolic import FunctionOperation, KerasTensor
 from kerasmagic.foundation import registry
 from kerasmagic.foundation.errors import (
     InvalidArgument,
@@ -28,6 +30,15 @@ from kerasmagic.foundation.errors import (
 from kerasmagic.foundation.registry import FAMILIES, MODELS, Family
 
 _PLAIN = (str, int, float, bool, type(None))
+
+DefinitionReader = Callable[[Mapping[str, Any]], type]
+_consent: contextvars.ContextVar[bool] = contextvars.ContextVar("consent", default=False)
+_definition_readers: list[DefinitionReader] = []
+
+
+def read_definitions_with(reader: DefinitionReader) -> None:
+    """Say what makes a class from the definition that a file holds of it, once its owner has consented."""
+    _definition_readers[:] = [reader]
 
 
 def serialize_keras_object(obj: Any) -> Any:
@@ -78,8 +89,12 @@ def _serialize_object(obj: Any) -> dict[str, Any]:
             f"Cannot serialize object {obj!r} of type {type(obj)}. "
             "To be serializable, a class must implement the `get_config()` method."
         )
-    config = {**_address(type(obj)), "config": serialize_keras_object(obj.get_config())}
+    config = {**_address(obj), "config": serialize_keras_object(obj.get_config())}
     config["registered_name"] = config.pop("registered_name")
+    definition = getattr(type(obj), "saved_definition", None)
+    if definition is not None:
+        config["definition"] = definition()
+        config["registered_name"] = config["definition"]["name"]
     for key in ("build_config", "compile_config"):
         getter = getattr(obj, f"get_{key}", None)
         extra = getter() if getter is not None else None
@@ -111,7 +126,10 @@ def _serialize_function(function: Any) -> dict[str, Any]:
 _PRIVATE = {"Functional": "keras.src.models.functional"}
 
 
-def _address(cls: type) -> dict[str, Any]:
+def _address(obj: Any) -> dict[str, Any]:
+    if isinstance(obj, FunctionOperation) and obj.address is not None:
+        return {**obj.address._asdict(), "registered_name": obj.address.class_name}
+    cls = type(obj)
     name = MODELS.name_of(cls)
     if name in _PRIVATE:
         return {"module": _PRIVATE[name], "class_name": name, "registered_name": name}
@@ -134,7 +152,8 @@ def deserialize_keras_object(
     Args:
         config: Plain data.
         custom_objects: Classes and functions of the user by name.
-        safe_mode: Kept for compatibility: nothing that executes code is ever read.
+        safe_mode: Only ``False`` lets the definitions of ``%%layer`` that the config holds run, which are code.
+            Bytecode is never read.
 
     Raises:
         UnknownName: If the config names a class that is neither public nor registered.
@@ -147,8 +166,14 @@ def deserialize_keras_object(
     >>> deserialize_keras_object(config).units
     3
     """
-    with registry.custom_object_scope(custom_objects or {}):
-        return _deserialize(config)
+    # What is read inside, for example the layers of a model, has the consent that was given for the whole.
+    token = _consent.set(True) if safe_mode is False else None
+    try:
+        with registry.custom_object_scope(custom_objects or {}):
+            return _deserialize(config)
+    finally:
+        if token is not None:
+            _consent.reset(token)
 
 
 def _deserialize(config: Any) -> Any:
@@ -164,9 +189,25 @@ def _deserialize(config: Any) -> Any:
     if isinstance(name, str) and name.startswith("__"):
         return _deserialize_special(name, inner)
     if name == "function":
-        return _find(config.get("module"), inner, config.get("registered_name"), "function")
-    cls = _find(config.get("module"), name, config.get("registered_name"), "class")
-    return _from_config(cls, inner, config)
+        return _function(config)
+    if not isinstance(inner, Mapping):
+        raise InvalidArgument(f"The config of {name!r} is no object, but {type(inner).__name__}: {inner!r}.")
+    function = addresses.function_at(config.get("module"), name) or _module_less_operation(name, config)
+    if function is not None:
+        return _operation(function, inner)
+    return _from_config(_class(config), inner, config)
+
+
+def _operation(function: Any, inner: Mapping[str, Any]) -> FunctionOperation:
+    fixed = {key: _deserialize(value) for key, value in inner.items() if key != "name"}
+    return FunctionOperation(function, inner.get("name"), fixed)
+
+
+def _module_less_operation(name: Any, config: Mapping[str, Any]) -> Any:
+    """Return the operation of a config without modules; what has a name of a layer too has less to say."""
+    if config.get("module") is not None or {"trainable", "dtype"} & set(config["config"]):
+        return None
+    return addresses.function_named(name)
 
 
 def _deserialize_special(name: str, inner: Any) -> Any:
@@ -182,7 +223,10 @@ def _deserialize_special(name: str, inner: Any) -> Any:
         return np.asarray(inner["value"], dtype=jnp.dtype(inner["dtype"]))
     if name == "__keras_tensor__":
         return KerasTensor(inner["shape"], inner["dtype"])
-    raise UnknownName(f"Refusing to read a {name!r}: it could execute code.")
+    raise UnknownName(
+        f"Refusing to read a {name!r}: it would execute code, in safe mode or not.",
+        hint="Make it a function or a layer, and register that with `keras.saving.register_keras_serializable()`.",
+    )
 
 
 def _from_config(cls: Any, inner: Any, config: Mapping[str, Any]) -> Any:
@@ -198,20 +242,72 @@ def _from_config(cls: Any, inner: Any, config: Mapping[str, Any]) -> Any:
     return obj
 
 
-def _find(module: Any, name: Any, registered_name: Any, kind: str) -> Any:
-    for candidate in (registered_name, name):
-        if isinstance(candidate, str):
-            found = registry.get_registered_object(candidate)
-            if found is not None:
-                return found
+def _class(config: Mapping[str, Any]) -> Any:
+    """Return the class that a config names: one of the library, or one that the user made known."""
+    module, name, registered = (config.get(key) for key in ("module", "class_name", "registered_name"))
+    found = _made_known(registered)
     family = FAMILIES.get(str(module)) or _family_of_private(str(module))
-    if family is not None and isinstance(name, str) and name in family:
+    if found is None and family is not None and isinstance(name, str) and name in family:
+        if registered not in (None, name):
+            raise UnknownName(
+                f"The config says that {module}.{name} is registered as {registered!r}, which it is not."
+            )
         # The alias of a class may be the name of a function: its own name comes first.
         found = family.public_names().get(name) or family.find(name)
-        if isinstance(found, type) == (kind == "class"):
+    if found is None:
+        found = _made_known(name)
+    if found is None and module is None:
+        found = _in_any_family(name)
+    if found is None and isinstance(config.get("definition"), Mapping):
+        found = _defined(config)
+    if isinstance(found, type):
+        return found
+    raise _unknown("class", name, module)
+
+
+def _function(config: Mapping[str, Any]) -> Any:
+    module, name = config.get("module"), config["config"]
+    family = FAMILIES.get(str(module))
+    for found in (
+        _made_known(name),
+        _made_known(config.get("registered_name")),
+        family.find(name) if family is not None and isinstance(name, str) and name in family else None,
+        # Keras writes the functions of its own, losses for one, as if they came with Python.
+        _in_any_family(name) if module in (None, "builtins") else None,
+    ):
+        if callable(found) and not isinstance(found, type):
             return found
+    raise _unknown("function", name, module)
+
+
+def _made_known(name: Any) -> Any:
+    return registry.get_registered_object(name) if isinstance(name, str) else None
+
+
+def _in_any_family(name: Any) -> Any:
+    if isinstance(name, str):
+        for family in FAMILIES.values():
+            if name in family.public_names():
+                return family.find(name)
+    return None
+
+
+def _defined(config: Mapping[str, Any]) -> Any:
+    """Make a class from the definition in the file, if the user has consented to run it."""
+    if not _consent.get():
+        raise UnknownName(
+            f"The file holds the definition of the layer {config.get('class_name')!r}, written with %%layer. "
+            "To run it is to run code of the file.",
+            hint="Run the definition in this notebook first, or pass `safe_mode=False` if you trust the file.",
+        )
+    for reader in _definition_readers:
+        return reader(config["definition"])
+    return None
+
+
+def _unknown(kind: str, name: Any, module: Any) -> UnknownName:
     names = [n for f in FAMILIES.values() for n in f.public_names()]
-    raise UnknownName(
+    return UnknownName(
         f"Cannot make the {kind} {name!r} of module {module!r}: it is no public {kind} of the library and was "
         "not registered. Pass it in `custom_objects`, or decorate it with "
         "`@keras.saving.register_keras_serializable()`.",

@@ -8,17 +8,19 @@ graph of these nodes.
 from __future__ import annotations
 
 import functools
+import inspect
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 
-from kerasmagic.core import shapes, tree
+from kerasmagic.core import addresses, shapes, tree
 from kerasmagic.core.dtypes import standardize_dtype
 from kerasmagic.core.operators import ArrayOperators
 from kerasmagic.core.scope import StatelessScope
-from kerasmagic.foundation.errors import InvalidArgument, UnexpectedArgument
+from kerasmagic.foundation.errors import InvalidArgument, NotSerializable, UnexpectedArgument
 from kerasmagic.foundation.naming import auto_name
 from kerasmagic.foundation.registry import OPERATIONS
 
@@ -80,14 +82,14 @@ class KerasTensor(ArrayOperators):
 
     def reshape(self, *shape: Any) -> Any:
         """Return a symbolic tensor of another shape."""
-        return apply(_reshape, self, newshape=shape[0] if len(shape) == 1 else shape)
+        return OPERATIONS.find("reshape")(self, newshape=shape[0] if len(shape) == 1 else shape)
 
     def squeeze(self, axis: Any = None) -> Any:
         """Return a symbolic tensor without axes of size 1."""
-        return apply(jnp.squeeze, self, axis=axis)
+        return OPERATIONS.find("squeeze")(self, axis=axis)
 
     def _operate(self, function: Callable[..., Any], *operands: Any) -> Any:
-        return apply(function, self, *operands)
+        return OPERATIONS.find(_OPERATIONS.get(function, function.__name__))(*operands)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise InvalidArgument(_NO_VALUES.format("converted to a NumPy array"))
@@ -114,6 +116,22 @@ class KerasTensor(ArrayOperators):
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
+
+# Python's operators that go by another name as operations.
+_OPERATIONS: dict[Callable[..., Any], str] = {
+    operator.sub: "subtract",
+    operator.mul: "multiply",
+    operator.truediv: "divide",
+    operator.floordiv: "floor_divide",
+    operator.pow: "power",
+    operator.lt: "less",
+    operator.le: "less_equal",
+    operator.gt: "greater",
+    operator.ge: "greater_equal",
+    operator.neg: "negative",
+    operator.getitem: "get_item",
+    jnp.abs: "absolute",
+}
 
 _NO_VALUES = (
     "A KerasTensor cannot be {}: it is a placeholder with a shape and a dtype, and no values. "
@@ -210,6 +228,11 @@ class Operation:
         InvalidArgument: If ``name`` is no string or has a slash.
     """
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls)
+        object.__setattr__(self, "_given", (args, kwargs))
+        return self
+
     def __init__(self, name: str | None = None):
         if name is None:
             name = auto_name(type(self).__name__)
@@ -232,6 +255,27 @@ class Operation:
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Return the symbolic tensors that a call would return."""
         return infer_call(self.call, args, kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this operation again, as plain data.
+
+        Raises:
+            NotSerializable: If an argument is not plain data and the class has no ``get_config`` of its own.
+        """
+        args, kwargs = self.__dict__["_given"]
+        signature = inspect.signature(type(self).__init__)
+        config = dict(list(signature.bind(self, *args, **kwargs).arguments.items())[1:])
+        if any(not isinstance(x, (str, int, float, bool, type(None))) for x in tree.flatten(config)):
+            raise NotSerializable(
+                f"{type(self).__name__} has constructor arguments that are not plain data: implement "
+                "`get_config()` in it, and `from_config()` if need be."
+            )
+        return {**config, "name": self.name} if "name" in signature.parameters else config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Make an operation from what ``get_config`` returned."""
+        return cls(**config)
 
     @property
     def input(self) -> Any:
@@ -275,31 +319,69 @@ class FunctionOperation(Operation):
     Args:
         function: The function; pure, its tensors anywhere among its arguments.
         name: The operation's name; from the function when ``None``.
-        spec: What returns its symbolic results where tracing can't find them, since their sizes are in the
-            values; ``None`` from it means that tracing can.
+        fixed: The arguments that are the same in all calls, by name.
+
+    Example:
+
+    >>> x = KerasTensor((None, 3))
+    >>> (x + 1)._keras_history.operation.get_config()["name"].split("_")[0]
+    'add'
     """
 
     def __init__(
         self,
         function: Callable[..., Any],
         name: str | None = None,
-        spec: Callable[..., Any] | None = None,
+        fixed: dict[str, Any] | None = None,
     ):
-        super().__init__(name or auto_name(getattr(function, "__name__", "function").strip("_")))
+        self.address = addresses.address_of(function)
+        own_name = getattr(function, "__name__", "function").strip("_")
+        super().__init__(name or auto_name(self.address.class_name if self.address else own_name))
         self.function = function
-        self.spec = spec
+        self.fixed = fixed or {}
+
+    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.address is None:
+            return args, kwargs
+        return addresses.join(self.function, self.fixed, args, kwargs)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = self._arguments(args, kwargs)
         return self.function(*args, **kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        known = self.spec(*args, **kwargs) if self.spec else None
-        return super().compute_output_spec(*args, **kwargs) if known is None else known
+        spec = _SPECS.get(self.function)
+        if spec is not None:
+            all_args, all_kwargs = self._arguments(args, kwargs)
+            known = spec(*all_args, **all_kwargs)
+            if known is not None:
+                return known
+        return super().compute_output_spec(*args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the name and the fixed arguments.
+
+        Raises:
+            NotSerializable: If no file can name the function.
+        """
+        if self.address is None:
+            raise NotSerializable(
+                f"The function {self.name!r} cannot be written to a file: only operations of `kerasmagic.ops` can. "
+                "Put what it does into the `call` of a layer."
+            )
+        return {"name": self.name, **self.fixed}
+
+
+# What says the symbolic results of functions whose sizes are in the values.
+_SPECS: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 def apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function of arrays on symbolic tensors."""
-    return FunctionOperation(function)(*args, **kwargs)
+    if addresses.address_of(function) is None:
+        return FunctionOperation(function)(*args, **kwargs)
+    parts = addresses.split(function, args, kwargs, any_symbolic)
+    return FunctionOperation(function, fixed=parts.fixed)(*parts.args, **parts.kwargs)
 
 
 def lift(function: F, spec: Callable[..., Any] | None = None) -> F:
@@ -307,7 +389,8 @@ def lift(function: F, spec: Callable[..., Any] | None = None) -> F:
 
     Args:
         function: The function; pure, its tensors anywhere among its arguments.
-        spec: What returns its symbolic results where tracing can't find them, as of ``FunctionOperation``.
+        spec: What returns its symbolic results where tracing can't find them, since their sizes are in the
+            values; ``None`` from it means that tracing can.
 
     Example:
 
@@ -319,9 +402,11 @@ def lift(function: F, spec: Callable[..., Any] | None = None) -> F:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if any_symbolic(*args) or (kwargs and any_symbolic(*kwargs.values())):
-            return FunctionOperation(wrapper, spec=spec)(*args, **kwargs)
+            return apply(wrapper, *args, **kwargs)
         return function(*args, **kwargs)
 
+    if spec is not None:
+        _SPECS[wrapper] = spec
     return cast(F, wrapper)
 
 
@@ -337,7 +422,3 @@ def operation(function: F) -> F:
     ((None, 3), True)
     """
     return OPERATIONS.add(lift(function))
-
-
-def _reshape(x: Any, newshape: Any) -> Any:
-    return jnp.reshape(x, newshape)

@@ -6,7 +6,8 @@ makes the layer a part of its owner.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kerasmagic.foundation.errors import InvalidArgument
@@ -52,6 +53,15 @@ class Tracker:
                 self.untrack(item)
         for _, store in self.stores.values():
             store[:] = [kept for kept in store if kept is not value]
+
+    @contextlib.contextmanager
+    def unlocked(self) -> Iterator[None]:
+        """Let new things be seen inside the ``with`` block although the owner is finished."""
+        locked, self.locked = self.locked, None
+        try:
+            yield
+        finally:
+            self.locked = locked
 
     def _add(self, store: list[Any], value: Any) -> None:
         if any(kept is value for kept in store):

@@ -233,7 +233,7 @@ class Variable(ArrayOperators):
     def _operate(self, function: Callable[..., Any], *operands: Any) -> Any:
         if any(isinstance(x, KerasTensor) for x in operands):
             return NotImplemented
-        return function(self.value, *(x.value if isinstance(x, Variable) else x for x in operands))
+        return function(*(x.value if isinstance(x, Variable) else x for x in operands))
 
     def __jax_array__(self) -> Any:
         return self.value

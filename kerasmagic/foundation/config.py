@@ -14,6 +14,7 @@ class Settings:
     floatx: str = "float32"
     epsilon: float = 1e-7
     image_data_format: str = "channels_last"
+    flash_attention: bool | None = None
 
 
 SETTINGS = Settings()
@@ -66,6 +67,21 @@ def standardize_data_format(data_format: str | None) -> str:
     if data_format is None:
         return SETTINGS.image_data_format
     return _one_of("data_format", str(data_format).lower(), ("channels_last", "channels_first"))
+
+
+def is_flash_attention_enabled() -> bool | None:
+    """Return whether attention layers may use a fused kernel: ``False``, or ``None`` for where it pays."""
+    return SETTINGS.flash_attention
+
+
+def enable_flash_attention() -> None:
+    """Let attention layers use a fused kernel where there is one; so it is from the start."""
+    SETTINGS.flash_attention = None
+
+
+def disable_flash_attention() -> None:
+    """Let only those attention layers use a fused kernel that were made with ``flash_attention=True``."""
+    SETTINGS.flash_attention = False
 
 
 def backend() -> str:

@@ -35,6 +35,23 @@ class KerasMagicError(Exception):
         self.message = message
         self.span = span
         self.hint = hint
+        self.culprit: str | None = None
+        self._told = message
+
+    def blame(self, who: str, *names: str) -> None:
+        """Say in front of the message who refused, unless it says one of the ``names`` by itself.
+
+        The last one to be blamed is the one who is named.
+
+        >>> error = InvalidArgument("`rate` must be a number.")
+        >>> error.blame("Dropout", "Dropout")
+        >>> str(error)
+        'Dropout: `rate` must be a number.'
+        """
+        self.culprit = who
+        known = any(name in self._told for name in names)
+        self.message = self._told if known else f"{who}: {self._told}"
+        self.args = (self.message,)
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message} {self.hint}"
@@ -46,6 +63,10 @@ class InvalidArgument(KerasMagicError, ValueError):
 
 class UnexpectedArgument(KerasMagicError, TypeError):
     """An argument that the callee does not have, or of the wrong type."""
+
+
+class WrongType(InvalidArgument, UnexpectedArgument):
+    """A value of a type that an argument cannot have: who expects either builtin error catches it."""
 
 
 class ShapeMismatch(KerasMagicError, ValueError):

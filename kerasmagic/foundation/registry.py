@@ -91,6 +91,7 @@ OPTIMIZERS = Family("keras.optimizers", "optimizer")
 SCHEDULES = Family("keras.optimizers.schedules", "learning-rate schedule")
 MODELS = Family("keras", "model")
 OPERATIONS = Family("keras.ops", "operation")
+POLICIES = Family("keras.dtype_policies", "dtype policy")
 
 FAMILIES: dict[str, Family] = {
     family.module: family
@@ -108,6 +109,7 @@ FAMILIES: dict[str, Family] = {
         SCHEDULES,
         MODELS,
         OPERATIONS,
+        POLICIES,
     )
 }
 """Every family by its public module; ``"keras"`` holds models and dtype policies."""

@@ -236,6 +236,15 @@ class Builder(Transformer):
         given = parameters[0] if parameters else ()
         return d.Block(_plain(name), given, body, name_span=token_span(name), span=header)
 
+    def shared(self, children: list[Any]) -> d.Shared:
+        name = children[1]
+        return d.Shared(_plain(name), children[-1], name_span=token_span(name), span=_span(children))
+
+    def submodel(self, children: list[Any]) -> d.SubModel:
+        name = children[1]
+        header = _span([c for c in children if isinstance(c, Token)])
+        return d.SubModel(_plain(name), children[-1], name_span=token_span(name), span=header)
+
     def header(self, children: list[Any]) -> d.LayerDefinition:
         name = children[0]
         parameters = children[1] if len(children) > 1 else ()

@@ -19,7 +19,7 @@ from kerasmagic.language.inputs import resolve_input
 from kerasmagic.language.limits import MAX_ERRORS
 from kerasmagic.language.parse import recover_model
 from kerasmagic.language.resolve import Resolver
-from kerasmagic.language.vocabulary import MERGE_LAYERS, Vocabulary
+from kerasmagic.language.vocabulary import MERGE_LAYERS, CallWords, Vocabulary
 
 _NO_WORDS: frozenset[str] = frozenset()
 
@@ -102,6 +102,16 @@ def _checked_model(
     return model
 
 
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """The one argument that the call of every model takes."""
+
+    name: str = "training"
+    default: Any = None
+    positional: bool = False
+    required: bool = False
+
+
 @dataclasses.dataclass
 class Names:
     """What can be named at one place: tensors, whether something flows, whether there is an ``in``."""
@@ -171,6 +181,9 @@ class FlowCheck:
                 message = f"{step.name!r} is a tensor; it can only start a chain."
                 self.resolver.complain(message, step.span, hint)
             return [r.Tensor(step.name, step.span)]
+        if step.name in self.resolver.shared:
+            self.need_flow(flows, step.span)
+            return self.shared_use(step)
         merged = self.merge_call(step)
         if merged is not None:
             return merged
@@ -182,6 +195,14 @@ class FlowCheck:
         if resolved is not None:
             self.need_flow(flows, step.span)
         return [] if resolved is None else [resolved]
+
+    def shared_use(self, step: d.Step) -> list[r.ResolvedElement]:
+        """Read the name of a layer that exists: only its call takes arguments here."""
+        self.resolver.tensors = self.names.tensors
+        words = self.resolver.shared[step.name]
+        before = len(self.resolver.errors)
+        arguments = self.resolver.bind(words, step.arguments, step.name, step.name_span)
+        return [] if len(self.resolver.errors) > before else [r.SharedUse(step.name, arguments, step.span)]
 
     def layer(self, step: d.Step) -> r.ResolvedStep | None:
         # Repetition puts one step object in many places; it means the same in each.
@@ -248,7 +269,29 @@ class FlowCheck:
                 spans = statement.name_spans or (statement.span,) * len(names)
                 self.names.tensors.update(zip(names, spans, strict=True))
                 return r.ResolvedAssignment(names, resolved, statement.span)
+            case d.Shared():
+                return self.shared(statement)
         return None
+
+    def name_layer(self, name: str, span: Span, call: tuple[Any, ...]) -> None:
+        if name in self.resolver.shared:
+            self.resolver.complain(f"There is a layer {name!r} already.", span)
+        roles: Any = {p.name: "boolean" for p in call if isinstance(p.default, bool) or p.name == "training"}
+        self.resolver.shared = {**self.resolver.shared, name: CallWords(name, (), roles, call=call)}
+
+    def shared(self, statement: d.Shared) -> r.ResolvedShared | None:
+        """Resolve ``layer NAME = step``."""
+        step = statement.chain.elements[0]
+        if len(statement.chain.elements) > 1 or not isinstance(step, d.Step | d.Python):
+            hint = f"For several steps, write 'model {statement.name}:' and the steps indented below it."
+            self.resolver.complain("One name stands for one layer here.", statement.chain.span, hint)
+            self.name_layer(statement.name, statement.name_span, ())
+            return None
+        found = self.resolver.plain(step, text=False) if isinstance(step, d.Python) else self.layer(step)
+        layers = self.resolver.vocabulary.find_layer(step.name) if isinstance(step, d.Step) else {}
+        call = next(iter(layers.values())).call if layers else ()
+        self.name_layer(statement.name, statement.name_span, call)
+        return None if found is None else r.ResolvedShared(statement.name, found, statement.span)
 
 
 class _ModelCheck:
@@ -280,6 +323,8 @@ class _ModelCheck:
                     self.outputs = tuple(self.flow.chain(c, flows=self.flow.names.flows) for c in chains)
                 case d.Compile():
                     compiled = self.compilation(statement)
+                case d.SubModel():
+                    resolved.append(self.submodel(statement))
                 case _:
                     found = self.flow.statement(statement)
                     resolved += [found] if found is not None else []
@@ -287,6 +332,19 @@ class _ModelCheck:
             message = "This model has no step: add one, for example 'dense 10'."
             self.resolver.complain(message, self.definition.body[-1].span)
         return r.ResolvedModel(tuple(self.inputs), tuple(resolved), self.outputs, compiled)
+
+    def submodel(self, statement: d.SubModel) -> r.ResolvedSubModel:
+        """Resolve a model inside: it sees blocks and named layers of the outer one, and no tensors."""
+        resolver = self.resolver
+        rank, shared = resolver.rank, resolver.shared
+        inside = d.ModelDefinition(statement.body, span=statement.span)
+        check = _ModelCheck(inside, resolver.vocabulary, resolver.lost_words, broken=self.broken)
+        check.resolver = check.flow.resolver = resolver
+        check.compile = d.Compile((), span=statement.span)
+        model = check.model(statement.body)
+        resolver.rank, resolver.shared = rank, shared
+        self.flow.name_layer(statement.name, statement.name_span, (_Training(),))
+        return r.ResolvedSubModel(statement.name, model, statement.span)
 
     def input(self, statement: d.Input) -> None:
         found = resolve_input(statement, self.resolver)
@@ -310,6 +368,8 @@ class _ModelCheck:
     def compilation(self, statement: d.Compile) -> r.ResolvedCompile | None:
         if self.compile is not None:
             message = f"The model is compiled on line {self.compile.span.line} already."
+            if not self.compile.parts:
+                message = "A model inside is not compiled; the whole model is."
             self.resolver.complain(message, statement.span)
             return None
         self.compile = statement

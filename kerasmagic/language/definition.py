@@ -280,7 +280,23 @@ class Block(Named):
     body: tuple[Statement, ...]
 
 
-Statement = Input | Output | Compile | Assignment | Chain | For | Block
+@dataclasses.dataclass(frozen=True)
+class Shared(Named):
+    """``layer encode = dense 64``: one layer with a name; every use of the name is that layer."""
+
+    name: str
+    chain: Chain
+
+
+@dataclasses.dataclass(frozen=True)
+class SubModel(Named):
+    """``model encoder:`` and its body: a model inside the model, used by its name."""
+
+    name: str
+    body: tuple[Statement, ...]
+
+
+Statement = Input | Output | Compile | Assignment | Chain | For | Block | Shared | SubModel
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ _MAX_PARTS = 5 * MAX_STEPS
 _WORD = re.compile(r"[^\W\d]\w*")
 
 Names = Mapping[str, d.Value]
+_WORDS: Mapping[type, str] = {d.Shared: "layer", d.SubModel: "model"}
 
 
 def expand(
@@ -94,13 +95,20 @@ class _Expander:
                 case d.For():
                     out += self.loop(statement, names)
                 case _ if not top:
-                    kind = type(statement).__name__.lower()
+                    kind = _WORDS.get(type(statement), type(statement).__name__.lower())
                     self.complain(f"'{kind}' stands at the outermost level only.", statement.span)
                 case d.Block():
                     self.define(statement)
                 case d.Output():
                     chains = tuple(self.chain(chain, names) for chain in statement.chains)
                     out.append(dataclasses.replace(statement, chains=chains))
+                case d.Shared():
+                    out.append(dataclasses.replace(statement, chain=self.chain(statement.chain, names)))
+                case d.SubModel():
+                    self.deeper(statement.span)
+                    body = tuple(self.statements(statement.body, {}, top=True))
+                    out.append(dataclasses.replace(statement, body=body))
+                    self.depth -= 1
                 case _:
                     out.append(statement)
         return out

@@ -7,8 +7,9 @@ from typing import Any
 
 from kerasmagic.foundation.errors import Span
 from kerasmagic.language import definition as d
+from kerasmagic.language.binding import spelled
 from kerasmagic.language.print import print_value
-from kerasmagic.language.resolve import Resolver, spelled
+from kerasmagic.language.resolve import Resolver
 from kerasmagic.language.resolved import BoundArgument, ResolvedInput
 from kerasmagic.language.vocabulary import nearest
 

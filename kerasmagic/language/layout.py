@@ -10,7 +10,7 @@ from lark import Token
 from kerasmagic.foundation.errors import DefinitionError, Span
 from kerasmagic.language.limits import MAX_ERRORS, MAX_NESTING
 
-MODEL_KEYWORDS = frozenset({"INPUT", "OUTPUT", "COMPILE", "FOR", "BLOCK"})
+MODEL_KEYWORDS = frozenset({"INPUT", "OUTPUT", "COMPILE", "FOR", "BLOCK", "LAYER", "MODEL"})
 LAYER_KEYWORDS = frozenset({"INPUT", "WEIGHT", "STATE"})
 _KEYWORDS = MODEL_KEYWORDS | LAYER_KEYWORDS
 _CLOSER = {"LPAR": "RPAR", "LSQB": "RSQB"}
@@ -29,7 +29,7 @@ class Line:
 
     @property
     def opens_body(self) -> bool:
-        return self.tokens[0].type in ("FOR", "BLOCK")
+        return self.tokens[0].type in ("FOR", "BLOCK", "MODEL")
 
     def flat(self) -> Iterator[tuple[Token, Line]]:
         """Yield the tokens of the line and its unbroken body, each with the line it is on."""
@@ -165,6 +165,8 @@ def _demote_keywords(tokens: list[Token], keywords: frozenset[str]) -> None:
     """Turn keywords into names wherever they do not start a line of their own kind."""
     first, second = tokens[0], tokens[1].type if len(tokens) > 1 else None
     names_something = second in ("EQUAL", "WALRUS", "COMMA", "ARROW")
+    # These two are also plain words; they open a definition only where a name follows.
+    names_something = names_something or (first.type in ("LAYER", "MODEL") and second != "NAME")
     for i, token in enumerate(tokens):
         if token.type in _KEYWORDS and (i > 0 or names_something or first.type not in keywords):
             tokens[i] = Token.new_borrow_pos("NAME", str(token), token)
@@ -242,7 +244,8 @@ def _width(indent: str) -> tuple[int, int]:
 
 
 _UNEXPECTED_INDENT = (
-    "This line is indented, but the line before it opens no body: only 'for ...:' and 'block ...:' do."
+    "This line is indented, but the line before it opens no body: only 'for ...:', 'block ...:' and "
+    "'model ...:' do."
 )
 _MIXED = "Tabs and blanks are mixed in this indentation, so its depth is not clear."
 _NO_LEVEL = "This indentation fits no line above it."

@@ -123,6 +123,8 @@ def _statement(statement: Any) -> list[str]:
             return [f"for {', '.join(names)} in {', '.join(map(print_value, values))}:", *_body(body)]
         case d.Block(name, parameters, body):
             return [f"block {name}{_parameters(parameters)}:", *_body(body)]
+        case d.SubModel(name, body):
+            return [f"model {name}:", *_body(body)]
     return [_simple(statement)]
 
 
@@ -136,6 +138,8 @@ def _simple(statement: Any) -> str:
             return print_chain(statement)
         case d.Assignment(names, chain):
             return f"{', '.join(names)} = {print_chain(chain)}"
+        case d.Shared(name, chain):
+            return f"layer {name} = {print_chain(chain)}"
         case d.Input(arguments):
             return " ".join(["input", *map(print_argument, arguments)])
         case d.Output(chains):

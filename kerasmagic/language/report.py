@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
+from typing import Any
 
-from kerasmagic.foundation.errors import DefinitionErrors, KerasMagicError
+from kerasmagic.foundation.errors import DefinitionError, DefinitionErrors, KerasMagicError
 
 _WIDEST = 100
 _INDENT = "    "
@@ -69,6 +70,30 @@ def report_text(error: KerasMagicError, cell: str, title: str, *, first_line: in
     'rleu' is no activation.  Did you mean 'relu'?
     """
     return "\n\n".join(map(_text, findings(error, cell, title, first_line=first_line)))
+
+
+def rows_of(error: BaseException | None) -> tuple[Any, ...]:
+    """Return the rows of the table up to the line of an error, if it holds any."""
+    return tuple(getattr(error, "rows", ()))
+
+
+class RefusedText(DefinitionErrors):
+    """The errors of a text, shown with their lines wherever the exception is shown.
+
+    Args:
+        error: What was found.
+        text: The text.
+        title: What to call it.
+        first_line: The number of its first line.
+    """
+
+    def __init__(self, error: DefinitionError, text: str, title: str, first_line: int = 1):
+        super().__init__(error.errors if isinstance(error, DefinitionErrors) else [error])
+        self.report = report_text(error, text, title, first_line=first_line)
+        self.rows = rows_of(error)
+
+    def __str__(self) -> str:
+        return self.report
 
 
 def _finding(error: KerasMagicError, lines: list[str], title: str, first_line: int) -> Finding:

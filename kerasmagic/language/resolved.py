@@ -71,11 +71,12 @@ class ResolvedCall:
 
 @dataclasses.dataclass(frozen=True)
 class BoundArgument:
-    """A value and the parameter it is for."""
+    """A value and the parameter it is for: one of the constructor, or one of the call (``in_call``)."""
 
     name: str
     value: Any
     span: Span = NOWHERE
+    in_call: bool = False
 
 
 # ---- what flows ----------------------------------------------------------------------------------
@@ -126,6 +127,15 @@ class BlockInput:
 
 
 @dataclasses.dataclass(frozen=True)
+class SharedUse:
+    """A layer or a model that has a name: the same one in every place."""
+
+    name: str
+    arguments: tuple[BoundArgument, ...] = ()
+    span: Span = NOWHERE
+
+
+@dataclasses.dataclass(frozen=True)
 class Gather:
     """Several tensors; a chain that starts with a step starts from what flows in."""
 
@@ -142,7 +152,9 @@ class ResolvedScope:
     span: Span = NOWHERE
 
 
-ResolvedElement = ResolvedStep | Tensor | Flowing | BlockInput | Gather | ResolvedScope | PythonValue
+ResolvedElement = (
+    ResolvedStep | SharedUse | Tensor | Flowing | BlockInput | Gather | ResolvedScope | PythonValue
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +172,25 @@ class ResolvedAssignment:
     span: Span = NOWHERE
 
 
-ResolvedStatement = ResolvedChain | ResolvedAssignment
+@dataclasses.dataclass(frozen=True)
+class ResolvedShared:
+    """A name for one layer; it is made at its first use, where its input is known."""
+
+    name: str
+    step: ResolvedStep | PythonValue
+    span: Span = NOWHERE
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedSubModel:
+    """A name for a model inside the model."""
+
+    name: str
+    model: ResolvedModel
+    span: Span = NOWHERE
+
+
+ResolvedStatement = ResolvedChain | ResolvedAssignment | ResolvedShared | ResolvedSubModel
 
 
 # ---- whole cells -----------------------------------------------------------------------------------
@@ -208,7 +238,7 @@ class ResolvedModel:
 
 def _straight(body: tuple[ResolvedStatement, ...]) -> Iterator[ResolvedStep | PythonValue | None]:
     for statement in body:
-        if isinstance(statement, ResolvedAssignment):
+        if not isinstance(statement, ResolvedChain):
             yield None
             continue
         for element in statement.elements:

@@ -25,6 +25,8 @@ _NEEDS = {
     "COMPILE": "'compile' needs an optimizer, as in 'compile adam, mse'",
     "FOR": "a loop reads 'for f in 64, 128:'",
     "BLOCK": "a block needs a name, as in 'block residual(f):'",
+    "LAYER": "a shared layer reads 'layer encode = dense 64'",
+    "MODEL": "a model inside reads 'model encoder:'",
     "WEIGHT": "a weight needs a name and a shape, as in 'weight kernel (n, units)'",
     "STATE": "a state needs a name and a shape, as in 'state total ()'",
 }
@@ -132,7 +134,7 @@ def _of_place(token: Token, before: Token | None, expected: Set[str], line: Line
     """Return the error for a mistake that the place alone makes clear."""
     span, first = token_span(token), line.tokens[0]
     ends = token.type == "NEWLINE"
-    if first.type in ("FOR", "BLOCK") and expected == {"COLON"} | expected & {"COMMA"} and ends:
+    if first.type in ("FOR", "BLOCK", "MODEL") and expected == {"COLON"} | expected & {"COMMA"} and ends:
         return DefinitionError(
             f"A '{first}' line ends with ':'.", span=after(line.tokens[-1]), hint="Add a ':'."
         )

@@ -68,12 +68,16 @@ class CallWords:
         parameters: What it accepts, in signature order.
         roles: What each parameter takes, for those that do not take plain values.
         choices: The words that each parameter with a fixed set of words takes.
+        call: What its call takes by name besides what flows in, as ``use_causal_mask`` of attention.
+        operation: Whether it is a function of tensors, so that its arguments may be tensors.
     """
 
     name: str
     parameters: tuple[ParameterLike, ...] = ()
     roles: Mapping[str, Role] = dataclasses.field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    call: tuple[ParameterLike, ...] = ()
+    operation: bool = False
 
     def parameter(self, name: str) -> ParameterLike | None:
         """Return the parameter of that name."""
@@ -81,7 +85,12 @@ class CallWords:
 
     def role(self, parameter: str) -> Role | None:
         """Return what ``parameter`` takes, or ``None`` for plain values and where there is no such parameter."""
-        return self.roles.get(parameter) if self.parameter(parameter) is not None else None
+        known = self.parameter(parameter) is not None or self.in_call(parameter)
+        return self.roles.get(parameter) if known else None
+
+    def in_call(self, name: str) -> bool:
+        """Say whether ``name`` is an argument of the call and not of the constructor."""
+        return self.parameter(name) is None and any(p.name == name for p in self.call)
 
     def with_role(self, role: Role) -> tuple[str, ...]:
         """Return the names of the parameters of that role, in signature order."""
@@ -132,6 +141,7 @@ class Vocabulary:
         initializers, regularizers, constraints, schedules: By the names they may be called.
         optimizers, losses, metrics: What ``compile`` knows, by the names they may be called.
         dtypes: Names of dtypes and dtype policies.
+        operations: Functions of tensors, which are steps as ``ops.NAME``.
     """
 
     layers: Mapping[str, LayerWords] = dataclasses.field(default_factory=dict)
@@ -146,6 +156,7 @@ class Vocabulary:
     losses: Mapping[str, CallWords] = dataclasses.field(default_factory=dict)
     metrics: Mapping[str, CallWords] = dataclasses.field(default_factory=dict)
     dtypes: frozenset[str] = frozenset()
+    operations: Mapping[str, CallWords] = dataclasses.field(default_factory=dict)
 
     def find_layer(self, name: str) -> dict[int | None, LayerWords]:
         """Return the layers that ``name`` can mean, by rank; ``None`` is the rank of one that fits any.

@@ -43,6 +43,8 @@ from kerasmagic.layers.dropout import SpatialDropout2D as SpatialDropout2D
 from kerasmagic.layers.dropout import SpatialDropout3D as SpatialDropout3D
 from kerasmagic.layers.embedding import Embedding as Embedding
 from kerasmagic.layers.embedding import ReversibleEmbedding as ReversibleEmbedding
+from kerasmagic.layers.jax_layer import FlaxLayer as FlaxLayer
+from kerasmagic.layers.jax_layer import JaxLayer as JaxLayer
 from kerasmagic.layers.merging import Add as Add
 from kerasmagic.layers.merging import Average as Average
 from kerasmagic.layers.merging import Concatenate as Concatenate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from kerasmagic import activations
 from kerasmagic.core.dtypes import standardize_dtype
 from kerasmagic.core.input_spec import InputSpec
 from kerasmagic.core.serialization import resolve
+from kerasmagic.foundation.arguments import deprecated, integers
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.foundation.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from kerasmagic.layers.base import LibraryLayer
@@ -103,7 +103,7 @@ class LeakyReLU(_Elementwise):
     def __init__(self, negative_slope: float | None = 0.3, **kwargs: Any):
         if "alpha" in kwargs:
             negative_slope = kwargs.pop("alpha")
-            warnings.warn("Argument `alpha` is deprecated. Use `negative_slope` instead.", stacklevel=2)
+            deprecated("Argument `alpha` is deprecated. Use `negative_slope` instead.")
         super().__init__(**kwargs)
         self.negative_slope = _not_negative(self, "negative_slope", negative_slope)
 
@@ -141,6 +141,10 @@ class PReLU(_Elementwise):
         alpha_constraint: Constraint on ``alpha``.
         shared_axes: Axes, from 1, along which ``alpha`` is the same.
 
+    Raises:
+        UnexpectedArgument: If ``shared_axes`` is no integer and no list of integers.
+        ShapeMismatch: When built, if the input has no such axis.
+
     Example:
 
     >>> import jax.numpy as jnp
@@ -161,12 +165,15 @@ class PReLU(_Elementwise):
         self.alpha_initializer = resolve(INITIALIZERS, alpha_initializer)
         self.alpha_regularizer = resolve(REGULARIZERS, alpha_regularizer)
         self.alpha_constraint = resolve(CONSTRAINTS, alpha_constraint)
-        self.shared_axes = (
-            [shared_axes] if isinstance(shared_axes, int) else shared_axes and list(shared_axes)
-        )
+        self.shared_axes = None if shared_axes is None else integers("shared_axes", shared_axes)
 
     def build(self, input_shape: Any) -> None:
         shared = self.shared_axes or ()
+        if not all(0 < axis < len(input_shape) for axis in shared):
+            raise ShapeMismatch(
+                f"The `shared_axes` of layer {self.name!r} count from 1, the first axis behind the batch, to the "
+                f"last. Received: shared_axes={self.shared_axes}, input_shape={tuple(input_shape)}"
+            )
         self.alpha = self.add_weight(
             shape=tuple(1 if axis in shared else size for axis, size in enumerate(input_shape) if axis),
             initializer=self.alpha_initializer,
@@ -185,14 +192,17 @@ class Softmax(_Elementwise):
     """Scales to positive numbers that sum to 1.
 
     Args:
-        axis: The axis, or axes, over which they sum to 1.
+        axis: The axis, or axes, over which they sum to 1; all when ``None``.
+
+    Raises:
+        UnexpectedArgument: If ``axis`` is no integer and no list of integers.
 
     Call arguments:
         inputs: A tensor of any shape.
         mask: What takes part: a boolean tensor that broadcasts to ``inputs``; the rest becomes 0.
 
     Raises:
-        ShapeMismatch: If the mask does not broadcast to the inputs.
+        ShapeMismatch: If the mask does not broadcast to the inputs, or they have no such axis.
 
     Example:
 
@@ -201,12 +211,17 @@ class Softmax(_Elementwise):
     [[0.5, 0.5, 0.0, 0.0]]
     """
 
-    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any):
+    def __init__(self, axis: int | Sequence[int] | None = -1, **kwargs: Any):
         super().__init__(**kwargs)
+        self._axes = None if axis is None else tuple(integers("axis", axis))
         self.axis = axis
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        axis = tuple(self.axis) if isinstance(self.axis, (list, tuple)) else self.axis
+        axis = tuple(range(inputs.ndim)) if self._axes is None else self._axes
+        if not all(-inputs.ndim <= each < inputs.ndim for each in axis):
+            raise ShapeMismatch(
+                f"The inputs of layer {self.name!r} have no axis {self.axis}. Received: inputs.shape={inputs.shape}"
+            )
         if mask is None:
             return jax.nn.softmax(inputs, axis=axis)
         _check_broadcast(mask.shape, inputs.shape, self.name)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from kerasmagic.core.random import SeedGenerator
 from kerasmagic.foundation.arguments import fraction, one_of
-from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.layers.base import LibraryLayer
 from kerasmagic.numerics import noise
 from kerasmagic.numerics.attention import additive_scores, causal_mask, masked_softmax
@@ -80,6 +80,7 @@ class Attention(LibraryLayer):
         self._check(inputs, mask)
         query, value = inputs[:2]
         key = inputs[2] if len(inputs) > 2 else value
+        self._check_fit(query.shape, value.shape, key.shape)
         query_mask, value_mask = mask[:2] if mask else (None, None)
         scores = self.scores(query, key)
         weights = self._weights(scores, value_mask, use_causal_mask)
@@ -104,6 +105,19 @@ class Attention(LibraryLayer):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         self._check(inputs, previous_mask)
         return previous_mask[0] if previous_mask else None
+
+    def _check_fit(self, query: Any, value: Any, key: Any) -> None:
+        pairs = [("last sizes", query[-1], key[-1]), ("numbers of keys", value[-2], key[-2])]
+        pairs += [("batches", query[0], other[0]) for other in (value, key)]
+        # Open sizes may turn out to fit.
+        closed = [(what, a, b) for what, a, b in pairs if isinstance(a, int) and isinstance(b, int)]
+        wrong = [what for what, a, b in closed if a != b and (what != "batches" or 1 not in (a, b))]
+        if wrong:
+            raise ShapeMismatch(
+                f"The inputs of layer {self.name!r} do not fit: query and key need equal last sizes, value and key "
+                f"as many keys, all of them one batch. What differs: {', '.join(wrong)}. "
+                f"Received: query {query}, value {value}, key {key}"
+            )
 
     def _check(self, inputs: Any, mask: Any = None) -> None:
         name = type(self).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +14,13 @@ from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.arguments import positive_integer
 from kerasmagic.foundation.errors import ShapeMismatch
 from kerasmagic.foundation.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
-from kerasmagic.layers.kernel import KernelLayer
-from kerasmagic.numerics.contraction import EinsumPlan, dense, plan_einsum
+from kerasmagic.layers.kernel import Product
+from kerasmagic.layers.quantizable import QuantizableLayer
+from kerasmagic.layers.quantized_kernel import Layout
+from kerasmagic.numerics.contraction import EinsumPlan, align, dense, plan_einsum
 
 
-class _KernelAndBias(KernelLayer):
+class _KernelAndBias(QuantizableLayer):
     """The arguments and weights that both have."""
 
     use_bias: bool
@@ -36,8 +39,9 @@ class _KernelAndBias(KernelLayer):
         quantization_config: Any,
         **kwargs: Any,
     ):
-        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
-        self.quantization_config = quantization_config
+        super().__init__(
+            lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config, **kwargs
+        )
         self.activation = resolve(ACTIVATIONS, activation or "linear")
         self.kernel_initializer = resolve(INITIALIZERS, kernel_initializer)
         self.bias_initializer = resolve(INITIALIZERS, bias_initializer)
@@ -49,7 +53,7 @@ class _KernelAndBias(KernelLayer):
 
     @property
     def kernel(self) -> Any:
-        """The weight that inputs are multiplied by: a variable, or an array where LoRA changes it."""
+        """The weight that inputs are multiplied by: a variable, or an array made of several."""
         return self.form.public
 
     def _make_weights(
@@ -68,7 +72,11 @@ class _KernelAndBias(KernelLayer):
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
     def _finish(self, product: Any) -> Any:
-        return self.activation(product if self.bias is None else product + self.bias.value)
+        bias = self.bias
+        return self.activation(product if bias is None else product + self.form.bias(bias.value))
+
+
+_ROWS = Product(dense)
 
 
 class Dense(_KernelAndBias):
@@ -89,7 +97,7 @@ class Dense(_KernelAndBias):
         bias_constraint: Constraint on the bias.
         lora_rank: The rank of a trained update of a frozen kernel; none when ``None``.
         lora_alpha: The update is scaled by ``lora_alpha / lora_rank``.
-        quantization_config: Kept in the config.
+        quantization_config: How a quantized dtype policy is carried out.
 
     Raises:
         InvalidArgument: If ``units`` is no positive integer.
@@ -148,7 +156,10 @@ class Dense(_KernelAndBias):
         self.input_spec = InputSpec(min_ndim=2, axes={-1: n})
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self._finish(dense(inputs, self.form.value))
+        return self._finish(self.form.product(_ROWS, inputs, training))
+
+    def quantized_layout(self, shape: tuple[int, ...]) -> Layout:
+        return Layout(shape, "xy", "y")
 
 
 class EinsumDense(_KernelAndBias):
@@ -169,7 +180,7 @@ class EinsumDense(_KernelAndBias):
         lora_rank: The rank of a trained update of a frozen kernel; none when ``None``.
         lora_alpha: The update is scaled by ``lora_alpha / lora_rank``.
         gptq_unpacked_column_size: Kept in the config.
-        quantization_config: Kept in the config.
+        quantization_config: How a quantized dtype policy is carried out.
 
     Raises:
         InvalidArgument: When built, if the equation has another form or a letter has no size.
@@ -184,7 +195,7 @@ class EinsumDense(_KernelAndBias):
     """
 
     config_includes = ("activity_regularizer",)
-    config_omits = KernelLayer.config_omits | {"gptq_unpacked_column_size"}
+    config_omits = QuantizableLayer.config_omits | {"gptq_unpacked_column_size"}
 
     def __init__(
         self,
@@ -227,6 +238,7 @@ class EinsumDense(_KernelAndBias):
 
     def build(self, input_shape: Any) -> None:
         plan = self._plan(input_shape)
+        self._letters = plan.letters
         self.input_spec = InputSpec(ndim=len(input_shape))
         self._make_weights(plan.kernel_shape, plan.bias_shape, self._initializer_for(plan))
 
@@ -241,7 +253,19 @@ class EinsumDense(_KernelAndBias):
         return initializer
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self._finish(jnp.einsum(self.equation, inputs, self.form.value))
+        return self._finish(self.form.product(self._product(), inputs, training))
+
+    def _product(self) -> Product:
+        x, _, y = self._letters
+
+        def multiply(inputs: Any, kernel: Any, accumulate: Any = None) -> Any:
+            return jnp.einsum(self.equation, inputs, kernel, preferred_element_type=accumulate)
+
+        summed = tuple(i for i, letter in enumerate(x) if letter not in y)
+        return Product(multiply, summed, functools.partial(align, axes=x, target=y))
+
+    def quantized_layout(self, shape: tuple[int, ...]) -> Layout:
+        return Layout(shape, *self._letters[1:])
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

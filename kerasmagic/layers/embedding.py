@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -10,14 +10,17 @@ import jax.numpy as jnp
 from kerasmagic.core.dtypes import is_int_dtype
 from kerasmagic.core.masking import set_keras_mask
 from kerasmagic.core.serialization import resolve
-from kerasmagic.foundation.arguments import positive_integer
+from kerasmagic.foundation.arguments import deprecated, positive_integer
 from kerasmagic.foundation.registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from kerasmagic.layers.base import on_tensors
-from kerasmagic.layers.kernel import KernelLayer
+from kerasmagic.layers.kernel import Kernel, Product
+from kerasmagic.layers.quantizable import QuantizableLayer
+from kerasmagic.layers.quantized_kernel import Layout
 from kerasmagic.numerics.contraction import dense
+from kerasmagic.quantizers.base import AbsMaxQuantizer
 
 
-class Embedding(KernelLayer):
+class Embedding(QuantizableLayer):
     """Turns numbers from 0 to ``input_dim - 1`` into vectors.
 
     Input shape ``(...)`` of integers, output shape ``(..., output_dim)``.
@@ -32,7 +35,7 @@ class Embedding(KernelLayer):
         weights: The values to begin with.
         lora_rank: The rank of a trained update of frozen vectors; none when ``None``.
         lora_alpha: The update is scaled by ``lora_alpha / lora_rank``.
-        quantization_config: Kept in the config.
+        quantization_config: How a quantized dtype policy is carried out.
 
     Raises:
         InvalidArgument: If a size is no positive integer.
@@ -45,8 +48,9 @@ class Embedding(KernelLayer):
     """
 
     kernel_name: ClassVar[str] = "embeddings"
+    quantization_modes: ClassVar[tuple[str, ...]] = ("int8", "int4")
     config_includes: ClassVar[tuple[str, ...]] = ("activity_regularizer",)
-    config_omits: ClassVar[frozenset[str]] = KernelLayer.config_omits | {"weights"}
+    config_omits: ClassVar[frozenset[str]] = QuantizableLayer.config_omits | {"weights"}
 
     def __init__(
         self,
@@ -63,9 +67,10 @@ class Embedding(KernelLayer):
         **kwargs: Any,
     ):
         if kwargs.pop("input_length", None) is not None:
-            warnings.warn("Argument `input_length` is deprecated. Just remove it.", stacklevel=2)
-        super().__init__(lora_rank=lora_rank, lora_alpha=lora_alpha, **kwargs)
-        self.quantization_config = quantization_config
+            deprecated("Argument `input_length` is deprecated. Just remove it.")
+        super().__init__(
+            lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config, **kwargs
+        )
         self.input_dim = positive_integer("input_dim", input_dim)
         self.output_dim = positive_integer("output_dim", output_dim)
         self.embeddings_initializer = resolve(INITIALIZERS, embeddings_initializer)
@@ -88,15 +93,23 @@ class Embedding(KernelLayer):
 
     @property
     def embeddings(self) -> Any:
-        """The vectors, ``(input_dim, output_dim)``: a variable, or an array where LoRA changes it."""
+        """The vectors, ``(input_dim, output_dim)``: a variable, or an array made of several."""
         return self.form.public
 
     def call(self, inputs: Any) -> Any:
         indices = inputs if is_int_dtype(inputs.dtype) else inputs.astype("int32")
-        return jnp.take(self.form.value, indices, axis=0).astype(self.compute_dtype)
+        return self.form.rows(indices).astype(self.compute_dtype)
+
+    def quantized_layout(self, shape: tuple[int, ...]) -> Layout:
+        # A scale for each vector: there are more numbers than sizes, so the error is smaller.
+        return Layout(shape, "vd", "v", groups_last=True)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return on_tensors(jnp.not_equal, inputs, 0) if self.mask_zero else None
+
+
+def _low_rank_transposed(multiply: Callable[..., Any], x: Any, a: Any, b: Any) -> Any:
+    return multiply(multiply(x, b), a)
 
 
 class ReversibleEmbedding(Embedding):
@@ -127,6 +140,10 @@ class ReversibleEmbedding(Embedding):
     (1, 3, 100)
     """
 
+    int4_inputs_quantizer: ClassVar[AbsMaxQuantizer | None] = AbsMaxQuantizer()
+
+    _reverse_form: Kernel | None = None
+
     def __init__(
         self,
         input_dim: int,
@@ -155,12 +172,34 @@ class ReversibleEmbedding(Embedding):
 
     def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
-        if not self.tie_weights:
-            self.reverse_embeddings = self.add_weight(
-                shape=(self.output_dim, self.input_dim),
-                initializer=self.embeddings_initializer,
-                name="reverse_embeddings",
-            )
+        if self.tie_weights or self._reverse_form is not None:
+            return
+        mode = self.quantization_mode
+        if mode is not None:
+            self._set_reverse(self._integers(mode, "reverse_embeddings", self._reverse_layout()))
+            return
+        variable = self.add_weight(
+            shape=(self.output_dim, self.input_dim),
+            initializer=self.embeddings_initializer,
+            name="reverse_embeddings",
+        )
+        self._set_reverse(Kernel(variable))
+
+    def _set_reverse(self, form: Kernel) -> None:
+        self._reverse_form = form
+        self.reverse_embeddings = form.variable
+
+    def _reverse_layout(self) -> Layout:
+        return Layout((self.output_dim, self.input_dim), "dv", "v", packed_axis=0)
+
+    def _forms(self) -> list[Kernel]:
+        return [*super()._forms(), *([] if self._reverse_form is None else [self._reverse_form])]
+
+    def _replace_kernels(self, mode: str) -> None:
+        super()._replace_kernels(mode)
+        if self._reverse_form is not None:
+            layout = self._reverse_layout()
+            self._set_reverse(self._converted(mode, "reverse_embeddings", self._reverse_form, layout))
 
     def call(self, inputs: Any, reverse: bool = False) -> Any:
         if reverse:
@@ -172,10 +211,15 @@ class ReversibleEmbedding(Embedding):
         return outputs
 
     def _scores(self, inputs: Any) -> Any:
-        kernel = jnp.transpose(self.form.value) if self.tie_weights else self.reverse_embeddings.value
-        if self.reverse_dtype is not None:
-            inputs, kernel = inputs.astype(self.reverse_dtype), kernel.astype(self.reverse_dtype)
-        scores = dense(inputs, kernel)
+        tied, dtype = self._reverse_form is None, self.reverse_dtype
+
+        def multiply(x: Any, kernel: Any, accumulate: Any = None) -> Any:
+            kernel = jnp.transpose(kernel) if tied else kernel
+            return dense(x, kernel if accumulate or dtype is None else kernel.astype(dtype), accumulate)
+
+        inputs = inputs if dtype is None else inputs.astype(dtype)
+        form = self._reverse_form or self.form
+        scores = form.product(Product(multiply, low_rank=_low_rank_transposed), inputs)
         cap = self.logit_soft_cap
         return scores if cap is None else jnp.tanh(scores / cap) * cap
 

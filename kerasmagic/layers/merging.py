@@ -367,22 +367,26 @@ class Dot(_Merge):
 
     def build(self, input_shape: Any) -> None:
         self._check_list(input_shape, exactly=2)
-        a, b = input_shape
+        self._check_fit(*input_shape)
+
+    def _check_fit(self, a: Shape, b: Shape) -> None:
         axes = self._axes_in(a, b)
         if 0 in axes or len(a) <= axes[0] or len(b) <= axes[1]:
             raise InvalidArgument(
                 f"Layer {self.name!r} cannot sum over axes {axes}: they count from 1, the batch is axis 0. "
                 f"Full input shapes: {a}, {b}"
             )
-        sizes = (a[axes[0]], b[axes[1]])
-        if None not in sizes and sizes[0] != sizes[1]:
-            raise ShapeMismatch(
-                f"Incompatible input shapes in layer {self.name!r}: axis values {sizes[0]} (at axis {axes[0]}) != "
-                f"{sizes[1]} (at axis {axes[1]}). Full input shapes: {a}, {b}"
-            )
+        for i, j in ((0, 0), axes):
+            # Open sizes may turn out to fit.
+            if isinstance(a[i], int) and isinstance(b[j], int) and a[i] != b[j]:
+                raise ShapeMismatch(
+                    f"Incompatible input shapes in layer {self.name!r}: axis values {a[i]} (at axis {i}) != "
+                    f"{b[j]} (at axis {j}). Full input shapes: {a}, {b}"
+                )
 
     def call(self, inputs: Any) -> Any:
         a, b = inputs
+        self._check_fit(a.shape, b.shape)
         axes = self._axes_in(a.shape, b.shape)
         if self.normalize:
             a, b = (unit_normalization(x, axis, epsilon()) for x, axis in zip((a, b), axes, strict=True))

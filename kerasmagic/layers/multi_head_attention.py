@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from kerasmagic.core.masking import get_keras_mask, set_keras_mask
 from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.arguments import fraction, positive_integer
+from kerasmagic.foundation.config import is_flash_attention_enabled
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.foundation.registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from kerasmagic.foundation.signature import handed_on
@@ -183,7 +184,8 @@ class _ProjectedAttention(LibraryLayer):
     def _fuses(self, rank: int, scores: bool) -> bool:
         """Whether the library's own ``_compute_attention`` leaves the work to JAX's kernel."""
         own = type(self)._compute_attention is _ProjectedAttention._compute_attention
-        fast = self.flash_attention or jax.default_backend() != "cpu"
+        pays = jax.default_backend() != "cpu" and is_flash_attention_enabled() is not False
+        fast = self.flash_attention or pays
         return own and bool(fast) and self._needs_no_weights(rank, scores)
 
     def _axes(self, rank: int) -> tuple[int, ...]:
@@ -449,10 +451,9 @@ class GroupQueryAttention(_ProjectedAttention):
 def _sizes(name: str, value: Any) -> tuple[int, ...] | None:
     if value is None:
         return None
-    try:
-        return (value,) if isinstance(value, int) else tuple(value)
-    except TypeError:
-        raise InvalidArgument(f"`{name}` must be an int, list or tuple. Received: {name}={value!r}") from None
+    if not isinstance(value, (int, list, tuple)) or isinstance(value, bool):
+        raise InvalidArgument(f"`{name}` must be an int, list or tuple. Received: {name}={value!r}")
+    return (value,) if isinstance(value, int) else tuple(value)
 
 
 def _again(initializer: Any) -> Any:

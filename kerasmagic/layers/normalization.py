@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -11,7 +10,8 @@ import jax.numpy as jnp
 
 from kerasmagic.core.input_spec import InputSpec
 from kerasmagic.core.serialization import resolve
-from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch, UnexpectedArgument
+from kerasmagic.foundation.arguments import deprecated, integers
+from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.foundation.registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from kerasmagic.layers.base import LibraryLayer
 from kerasmagic.layers.structural import Wrapper
@@ -113,10 +113,9 @@ class LayerNormalization(_Affine):
     ):
         self_rms = kwargs.pop("rms_scaling", False)
         if self_rms:
-            warnings.warn(
+            deprecated(
                 "`rms_scaling=True` is deprecated: it divides by the standard deviation, not by the root mean "
-                "square. Use `RMSNormalization` for that.",
-                stacklevel=2,
+                "square. Use `RMSNormalization` for that."
             )
         super().__init__(
             epsilon,
@@ -350,13 +349,8 @@ class SpectralNormalization(Wrapper):
 
 
 def _checked_axes(axis: Any) -> Any:
-    if isinstance(axis, (list, tuple)) and all(isinstance(a, int) for a in axis):
-        return list(axis)
-    if isinstance(axis, int):
-        return axis
-    raise UnexpectedArgument(
-        f"Expected an int or a list/tuple of ints for the argument 'axis', but received: {axis!r}"
-    )
+    axes = integers("axis", axis)
+    return axes if isinstance(axis, (list, tuple)) else axes[0]
 
 
 def _sorted_axes(axis: Axes) -> list[int]:

@@ -208,6 +208,11 @@ class _GlobalMaxPooling(_GlobalPooling):
 
     pool: ClassVar[Callable[..., Any]] = staticmethod(numerics.global_max_pool)
 
+    def call(self, inputs: Any) -> Any:
+        spatial = [inputs.shape[axis] for axis in spatial_axes(self.rank, self.data_format)]
+        require_room(spatial, (1,) * self.rank, "valid", f"Layer {self.name!r} ({type(self).__name__})")
+        return super().call(inputs)
+
 
 class GlobalMaxPooling1D(_GlobalMaxPooling):
     """Keeps the largest element of each channel of a sequence.

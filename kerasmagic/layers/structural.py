@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from kerasmagic.core.dtypes import standardize_dtype
 from kerasmagic.core.layer import Layer
 from kerasmagic.core.serialization import deserialize_keras_object, serialize_keras_object
 from kerasmagic.core.symbolic import KerasTensor, Node
+from kerasmagic.foundation.arguments import deprecated
 from kerasmagic.foundation.errors import InvalidArgument, UnexpectedArgument, UnknownName
 from kerasmagic.layers.base import LibraryLayer, on_tensors
 
@@ -56,7 +56,7 @@ class InputLayer(LibraryLayer):
     ):
         super().__init__(name=name)
         if "input_shape" in kwargs:
-            warnings.warn("Argument `input_shape` is deprecated. Use `shape` instead.", stacklevel=2)
+            deprecated("Argument `input_shape` is deprecated. Use `shape` instead.")
             shape = kwargs.pop("input_shape")
         batch_shape = kwargs.pop("batch_input_shape", batch_shape)
         if kwargs:

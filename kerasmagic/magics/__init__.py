@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from kerasmagic.magics.complete import matcher
+from kerasmagic.magics.settings import KerasMagic
 from kerasmagic.magics.shell import KerasMagics
 from kerasmagic.training.sinks import set_default_sink
 from kerasmagic.widgets.sink import default_sink
 
 
 def load(ipython: Any) -> None:
-    """Register the magics and let runs show themselves where this shell can show them."""
-    magics = KerasMagics(ipython)
-    ipython.register_magics(magics)
+    """Register the magics, the settings and the completion, and let runs show themselves in this shell."""
+    unload(ipython)
+    ipython.register_magics(KerasMagics(ipython))
+    settings = KerasMagic.instance(parent=ipython)
+    ipython.configurables.append(settings)
+    if getattr(ipython, "Completer", None) is not None:
+        ipython.Completer.custom_matchers.append(matcher(ipython, settings))
     set_default_sink(default_sink)
 
 
 def unload(ipython: Any) -> None:
-    """Take the magics away; models and layers in the notebook stay."""
+    """Take all of it away; models and layers in the notebook stay."""
     table = ipython.magics_manager.magics
-    for kind, names in KerasMagics.magics.items():
+    for kind, names in (KerasMagics.magics or {}).items():
         for name in names:
             table[kind].pop(name, None)
     ipython.magics_manager.registry.pop(KerasMagics.__name__, None)
+    ipython.configurables[:] = [
+        c for c in ipython.configurables if not isinstance(c, KerasMagic | KerasMagics)
+    ]
+    KerasMagic.clear_instance()
+    if getattr(ipython, "Completer", None) is not None:
+        kept = [m for m in ipython.Completer.custom_matchers if not getattr(m, "of_kerasmagic", False)]
+        ipython.Completer.custom_matchers[:] = kept
     set_default_sink(None)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from IPython.display import display
 
 from kerasmagic.foundation.errors import KerasMagicError
-from kerasmagic.language.report import findings, report_text
+from kerasmagic.language.report import findings, report_text, rows_of
 from kerasmagic.widgets.error_card import ErrorCard
+from kerasmagic.widgets.shape_table import ShapeTable
 from kerasmagic.widgets.sink import in_kernel
 
 
@@ -42,8 +43,11 @@ def shown(title: str, cell: str, *, first_line: int = 1, traceback: bool = False
 
 
 def _refusal(error: KerasMagicError, title: str, cell: str, first_line: int) -> CellError:
+    rows = rows_of(error)
+    table = ShapeTable(rows=rows, title="Up to this line:") if rows else None
     if not in_kernel():
-        return CellError(report_text(error, cell, title, first_line=first_line))
+        text = report_text(error, cell, title, first_line=first_line)
+        return CellError(text if table is None else f"{text}\n\n{table.text()}")
     found = findings(error, cell, title, first_line=first_line)
     for each in found:
         display(
@@ -56,5 +60,7 @@ def _refusal(error: KerasMagicError, title: str, cell: str, first_line: int) -> 
                 hint=each.hint,
             )
         )
+    if table is not None:
+        display(table)
     count = "1 error" if len(found) == 1 else f"{len(found)} errors"
     return CellError(f"{title}: {count}, shown above. Nothing was changed.")

@@ -1,13 +1,31 @@
-"""The line of a cell magic: a name or a signature, and options that begin with ``--``."""
+"""The line of a magic: a name or a signature, and options that begin with ``--``."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping, Sequence
 
 from kerasmagic.foundation.errors import DefinitionError, Span, did_you_mean
 
-_OPTION = re.compile(r"(?<!\S)--(?P<name>[A-Za-z-]+)")
+_OPTION = re.compile(r"(?<!\S)--(?P<name>[A-Za-z-]+)(?:[ =](?P<value>[^\s-]\S*))?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option: its name, what it does, and what its value is called where it takes one."""
+
+    name: str
+    meaning: str
+    value: str | None = None
+
+    @property
+    def spelled(self) -> str:
+        return f"--{self.name}" if self.value is None else f"--{self.name} {self.value}"
+
+
+HELP = Option("help", "say what the magic does and what its options are")
+TRACEBACK = Option("traceback", "show the Python traceback of an error")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,10 +34,10 @@ class MagicLine:
 
     subject: str
     column: int
-    options: frozenset[str]
+    options: Mapping[str, str]
 
 
-def read_line(magic: str, line: str, allowed: tuple[str, ...]) -> MagicLine:
+def read_line(magic: str, line: str, allowed: Sequence[Option]) -> MagicLine:
     """Split a line into its subject and its options.
 
     Args:
@@ -28,25 +46,55 @@ def read_line(magic: str, line: str, allowed: tuple[str, ...]) -> MagicLine:
         allowed: The options it knows.
 
     Raises:
-        DefinitionError: For an option that it does not know.
+        DefinitionError: For an option that it does not know, and for one whose value is missing.
 
     Example:
 
-    >>> read_line("%%model", "digits --quiet", ("quiet",))
-    MagicLine(subject='digits', column=9, options=frozenset({'quiet'}))
+    >>> read_line("%%model", "digits --quiet", [Option("quiet", "show no table")])
+    MagicLine(subject='digits', column=9, options={'quiet': ''})
     """
-    options = set()
+    known = {option.name: option for option in (*allowed, HELP)}
+    found: dict[str, str] = {}
+    pieces, end = [], 0
     for match in _OPTION.finditer(line):
         name = match["name"]
-        if name not in allowed:
-            start = len(magic) + 2 + match.start()
-            known = ", ".join(f"--{each}" for each in allowed)
-            raise DefinitionError(
-                f"{magic} has no option --{name}. It has {known}.",
-                span=Span(1, start, 1, start + len(match[0])),
-                hint=did_you_mean(name, allowed),
-            )
-        options.add(name)
-    subject = _OPTION.sub("", line)
+        start = len(magic) + 2 + match.start()
+        span = Span(1, start, 1, start + len(name) + 2)
+        if name not in known:
+            shown = ", ".join(option.spelled for option in known.values())
+            hint = did_you_mean(name, known)
+            raise DefinitionError(f"{magic} has no option --{name}. It has {shown}.", span=span, hint=hint)
+        if known[name].value is not None and not match["value"]:
+            raise DefinitionError(f"--{name} needs a value: write '{known[name].spelled}'.", span=span)
+        found[name] = match["value"] if known[name].value is not None else ""
+        stop = match.end() if known[name].value is not None else match.start() + len(name) + 2
+        pieces.append(line[end : match.start()])
+        end = stop
+    subject = "".join([*pieces, line[end:]])
     column = len(magic) + 2 + len(subject) - len(subject.lstrip())
-    return MagicLine(subject.strip(), column, frozenset(options))
+    return MagicLine(subject.strip(), column, found)
+
+
+def wants_help(line: str) -> bool:
+    """Say whether a line asks for help, whatever else is on it."""
+    return "--help" in line.split()
+
+
+def usage(magic: str, form: str, what: str, options: Sequence[Option]) -> str:
+    """Return what ``--help`` prints.
+
+    Example:
+
+    >>> print(usage("%%model", "NAME", "Define a model.", [Option("quiet", "show no table")]))
+    %%model NAME [--quiet] [--help]
+    <BLANKLINE>
+    Define a model.
+    <BLANKLINE>
+      --quiet  show no table
+      --help   say what the magic does and what its options are
+    """
+    every = [*options, HELP]
+    width = max(len(option.spelled) for option in every)
+    head = " ".join([magic, form, *(f"[{option.spelled}]" for option in every)])
+    lines = [f"  {option.spelled:<{width}}  {option.meaning}" for option in every]
+    return "\n".join([head, "", what, "", *lines])

@@ -7,27 +7,49 @@ from typing import Any
 
 from IPython.display import display
 
-from kerasmagic.assembly import define
+from kerasmagic.assembly import define, difference, keep_weights, record_of
 from kerasmagic.foundation.errors import DefinitionError, Span
 from kerasmagic.magics.failure import shown
-from kerasmagic.magics.line import read_line
+from kerasmagic.magics.line import TRACEBACK, Option, read_line, usage, wants_help
 from kerasmagic.magics.table import table_of
+from kerasmagic.models import Model
 
-OPTIONS = ("quiet", "traceback")
+OPTIONS = (
+    Option("quiet", "show no table"),
+    Option("fresh", "start with new weights, also in layers that did not change"),
+    Option("diff", "show which lines changed since the cell was last run"),
+    TRACEBACK,
+)
+WHAT = """Define a model, one line per layer, and bind it to NAME. When the cell is run again, layers that did not
+change keep their weights."""
 
 
-def run(shell: Any, line: str, cell: str) -> None:
+def run(shell: Any, config: Any, line: str, cell: str | None) -> None:
     """Define the model of ``cell`` under the name in ``line``; an error leaves the old one bound."""
+    if cell is None or wants_help(line):
+        print(usage("%%model", "NAME", WHAT, OPTIONS))  # noqa: T201 - this is what was asked for
+        return
     text = f"%%model {line}\n{cell}"
     words = line.split()
     title = f"%%model {words[0]}" if words and not words[0].startswith("--") else "%%model"
-    with shown(title, text, traceback="--traceback" in words):
+    with shown(title, text, traceback=config.traceback or "--traceback" in words):
         parsed = read_line("%%model", line, OPTIONS)
         name = _checked_name(parsed.subject, parsed.column)
         model = define(cell, shell.user_ns, name=name, first_line=2)
+    before = shell.user_ns.get(name)
+    if isinstance(before, Model) and config.keep_weights and "fresh" not in parsed.options:
+        keep_weights(before, model)
     shell.push({name: model})
-    if "quiet" not in parsed.options:
+    if config.table and "quiet" not in parsed.options:
         display(table_of(model))
+    if config.diff or "diff" in parsed.options:
+        _show_difference(before, model)
+
+
+def _show_difference(before: Any, after: Any) -> None:
+    old, new = record_of(before), record_of(after)
+    if old is not None and new is not None:
+        print(difference(old.text, new.text) or "No line changed.")  # noqa: T201 - this is what was asked for
 
 
 def _checked_name(name: str, column: int) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from kerasmagic import saving
 from kerasmagic.core.layer import Layer
+from kerasmagic.core.serialization import deserialize_keras_object, serialize_keras_object
 from kerasmagic.foundation.errors import InvalidArgument, UnknownName, did_you_mean
+from kerasmagic.models import exporting
+from kerasmagic.models import state_tree as state_trees
 from kerasmagic.models import summary as summaries
+from kerasmagic.quantizers.apply import quantize_layers
 from kerasmagic.training.trainer import Trainer
 
 
@@ -102,14 +108,14 @@ class Model(Trainer):
         """Print the layers with their output shapes and numbers of parameters.
 
         Args:
-            line_length: Accepted for compatibility; columns are as wide as they need.
-            positions: Accepted for compatibility.
+            line_length: The width of the table.
+            positions: Where each column ends, as shares of the width.
             print_fn: Takes the text instead of standard output.
             expand_nested: Whether to list the layers of models inside.
             show_trainable: Whether to mark the layers that training changes.
-            layer_range: First and last layer name to list.
+            layer_range: First and last layer name to list; patterns are matched at the beginning.
         """
-        text = summaries.text(self, expand_nested, show_trainable, layer_range)
+        text = summaries.text(self, line_length, positions, expand_nested, show_trainable, layer_range)
         if print_fn is None:
             summaries.show(text)
         else:
@@ -121,15 +127,112 @@ class Model(Trainer):
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the model to a ``.keras`` file: architecture, weights and optimizer."""
-        saving.save_model(self, filepath, overwrite=overwrite, **kwargs)
+        saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Write the weights to a ``.weights.h5`` file."""
-        saving.save_weights(self, filepath, overwrite=overwrite)
+    def save_weights(
+        self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None
+    ) -> None:
+        """Write the weights to a ``.weights.h5``, ``.weights.json`` or ``.safetensors`` file."""
+        saving.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
-        """Set the weights from a ``.weights.h5`` or ``.keras`` file."""
-        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch)
+    def export(
+        self,
+        filepath: Any,
+        format: str = "stablehlo",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model as a StableHLO artifact, which runs with jax alone.
+
+        Args:
+            filepath: The file to write; ``jax.export.deserialize(bytearray(its bytes)).call(inputs)`` runs it.
+            format: ``"stablehlo"``.
+            verbose: Accepted for compatibility.
+            input_signature: Shapes and dtypes of the inputs, where the model does not know them.
+            kwargs: ``platforms``, the kinds of devices that it must run on.
+
+        Raises:
+            InvalidArgument: If the format is another one, or the inputs are not known.
+        """
+        exporting.export_model(self, filepath, format, input_signature, **kwargs)
+
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """Return the values of all variables as nested dicts.
+
+        Args:
+            value_format: ``"backend_tensor"`` for JAX arrays or ``"numpy_array"``.
+
+        Returns:
+            ``trainable_variables``, ``non_trainable_variables``, ``optimizer_variables`` and
+            ``metrics_variables``, each a dict of dicts by the parts of the variables' paths.
+
+        Raises:
+            InvalidArgument: If the format is unknown, or two variables have the same path.
+        """
+        return state_trees.get_state_tree(self, value_format)
+
+    def set_state_tree(self, state_tree: Mapping[str, Any]) -> None:
+        """Assign values in the form of ``get_state_tree``; what is not there stays as it is.
+
+        Raises:
+            UnknownName: If a kind of variables is not one of the four.
+        """
+        state_trees.set_state_tree(self, state_tree)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the architecture as JSON text; ``kwargs`` are those of ``json.dumps``."""
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+    def quantize(
+        self, mode: Any = None, config: Any = None, filters: Any = None, *, type_check: bool = True
+    ) -> None:
+        """Keep the weights of all layers that can do so in few bits; warn of the others.
+
+        Args:
+            mode: ``"int8"``, ``"int4"`` or ``"float8"``; may be ``None`` if there is a config.
+            config: A ``keras.quantizers.QuantizationConfig``.
+            filters: Which layers: a pattern that is looked for in the name, several of them, or a predicate.
+            type_check: Whether subclasses of the library's layers are left alone.
+
+        Raises:
+            InvalidArgument: If the arguments contradict each other, or a layer is not built or is quantized.
+
+        Example:
+
+        >>> import kerasmagic as keras
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="scores")])
+        >>> model.quantize("int8", filters="scores")
+        >>> model.get_layer("scores").kernel.dtype
+        'int8'
+        """
+        layers = self._flatten_layers(include_self=False)
+        if quantize_layers(list(layers), mode, config, filters, type_check):
+            self._programs.clear()
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Set the weights from a file that holds weights, or a whole model."""
+        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+
+def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
+    """Return the model that ``to_json`` described, with new weights.
+
+    Args:
+        json_string: The text.
+        custom_objects: Classes and functions of the user's by name.
+
+    Raises:
+        InvalidArgument: If the text is no JSON or describes no model.
+    """
+    try:
+        config = json.loads(json_string)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"The text is no JSON: {error}") from None
+    model = deserialize_keras_object(config, custom_objects=custom_objects)
+    if not isinstance(model, Model):
+        raise InvalidArgument(f"The text describes no model but a {type(model).__name__}.")
+    return model
 
 
 def _inject_base(cls: type, functional: type) -> None:

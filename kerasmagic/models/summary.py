@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
+import shutil
 import sys
 from typing import Any
 
 from kerasmagic.core import tree
 from kerasmagic.core.dtypes import standardize_dtype
+from kerasmagic.core.symbolic import FunctionOperation
 from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.models.plain_table import boxed, shared_widths
 
 _BITS = {"bool": 1, "int4": 4}
 
@@ -86,82 +90,142 @@ class _Shape(tuple[Any, ...]):
 
 
 def text(
-    model: Any, expand_nested: bool = False, show_trainable: bool = False, layer_range: Any = None
+    model: Any,
+    line_length: int | None = None,
+    positions: Any = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Any = None,
 ) -> str:
-    """Return the table that ``summary()`` prints."""
-    listed = _in_range(rows(model, expand_nested), layer_range)
-    header = ["Layer (type)", "Output Shape", "Param #"]
-    table = [
-        [f"{'   ' * r.depth}{r.name} ({r.kind})", _shape(r.output_shape), f"{r.parameters:,}"] for r in listed
-    ]
-    if _has_branches(listed):
-        header.append("Connected to")
-        for cells, row in zip(table, listed, strict=True):
-            cells.append(", ".join(row.connected_to) or "-")
+    """Return the table that ``summary()`` prints, in the form that Keras prints.
+
+    Args:
+        model: The model.
+        line_length: The width of the table; as the terminal has room when ``None``.
+        positions: Where each column ends, as shares of the width.
+        expand_nested: Whether to list the layers of models inside.
+        show_trainable: Whether to mark the layers that training changes.
+        layer_range: Names, or patterns of names, of the first and last layer to list.
+
+    Raises:
+        InvalidArgument: If the width does not suffice, or no layer matches ``layer_range``.
+    """
+    graph = model._graph if isinstance(getattr(model, "operations", None), list) else None
+    chain = graph is None or _is_chain(graph)
+    header = ["Layer (type)", "Output Shape", "Param #", *([] if chain else ["Connected to"])]
+    ends = list(positions or ([0.45, 0.80, 1.0] if chain else [0.3, 0.56, 0.74, 1.0]))
+    sides, width = "<<>" if chain else "<<><", 88 if chain else 108
     if show_trainable:
-        header.append("Trainable")
-        for cells, row in zip(table, listed, strict=True):
-            cells.append("Y" if row.trainable else "N")
-    return "\n".join([f'Model: "{model.name}"', _box(header, table), *_totals(model)])
+        header, sides, width = [*header, "Trainable"], f"{sides}^", width + 12
+        ends = [*(0.9 * end for end in ends), 1.0]
+    total = line_length or min(width, shutil.get_terminal_size().columns - 4)
+    widths = shared_widths(total, ends)
+    if min(widths) < 1 or len(ends) != len(header):
+        raise InvalidArgument("Insufficient console width to print summary.")
+    listed = model.layers if graph is None else graph.operations
+    cells = _Cells(None if chain else graph, show_trainable)
+    table = [
+        row for layer in _in_range(listed, layer_range) for row in cells.rows(layer, expand_nested, depth=0)
+    ]
+    return "\n".join([f'Model: "{model.name}"', boxed(header, table, widths, sides), *_totals(model)]) + "\n"
 
 
 def show(content: str) -> None:
     """Write the table to standard output."""
-    sys.stdout.write(content + "\n")
+    sys.stdout.write(content)
 
 
-def _in_range(listed: list[Row], layer_range: Any) -> list[Row]:
-    if layer_range is None:
-        return listed
-    names = [row.name for row in listed]
-    if len(layer_range) != 2 or any(name not in names for name in layer_range):
-        raise InvalidArgument(
-            f"`layer_range` must be two names of layers. Received: {layer_range}; layers: {names}"
-        )
-    return listed[names.index(layer_range[0]) : names.index(layer_range[1]) + 1]
+@dataclasses.dataclass
+class _Cells:
+    """Makes the cells of a layer; ``graph`` is given where the table says what is connected to what."""
 
+    graph: Any
+    show_trainable: bool
 
-def _has_branches(listed: list[Row]) -> bool:
-    if any(len(row.connected_to) > 1 for row in listed):
-        return True
-    flat = [row for row in listed if row.depth == 0]
-    return any(b.connected_to not in ((), (a.name,)) for a, b in itertools.pairwise(flat))
+    def rows(self, layer: Any, expand_nested: bool, depth: int) -> list[list[str]]:
+        prefix = "   " * depth + "└ " if depth else ""
+        found = [[f"{prefix}{layer.name} ({_kind(layer)})", _output_shape(layer), _parameters(layer)]]
+        if self.graph is not None:
+            found[0].append(self._connections(layer) or "-")
+        if self.show_trainable:
+            found[0].append("-" if not getattr(layer, "weights", None) else "Y" if layer.trainable else "N")
+        for inner in getattr(layer, "layers", []) if expand_nested else []:
+            found.extend(self.rows(inner, expand_nested, depth + 1))
+        return found
 
-
-def _shape(shape: Any) -> str:
-    if isinstance(shape, _Shape):
-        sizes = ", ".join("None" if isinstance(d, str) else str(d) for d in shape)
-        return f"({sizes},)" if len(shape) == 1 else f"({sizes})"
-    if isinstance(shape, dict):
-        return ", ".join(f"{key}: {_shape(value)}" for key, value in shape.items())
-    return shape if isinstance(shape, str) else ", ".join(_shape(s) for s in shape)
-
-
-def _box(header: list[str], table: list[list[str]]) -> str:
-    columns = list(zip(header, *table, strict=True))
-    widths = [max(len(cell) for cell in column) for column in columns]
-
-    def line(cells: list[str], bar: str) -> str:
-        padded = [
-            cell.rjust(width) if header[i] == "Param #" else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    def _connections(self, layer: Any) -> str:
+        inside = {id(node) for node in self.graph.nodes}
+        histories = [
+            tensor._keras_history
+            for node in layer._inbound_nodes
+            if id(node) in inside
+            for tensor in node.input_tensors
         ]
-        return f"{bar} " + f" {bar} ".join(padded) + f" {bar}"
+        return ", ".join(f"{h.operation.name}[{h.node_index}][{h.tensor_index}]" for h in histories)
 
-    def rule(left: str, fill: str, cross: str, right: str) -> str:
-        return left + cross.join(fill * (width + 2) for width in widths) + right
 
-    body = [line(cells, "│") for cells in table]
-    between = rule("├", "─", "┼", "┤")
-    return "\n".join(
-        [
-            rule("┏", "━", "┳", "┓"),
-            line(header, "┃"),
-            rule("┡", "━", "╇", "┩"),
-            f"\n{between}\n".join(body),
-            rule("└", "─", "┴", "┘"),
-        ]
+def _kind(layer: Any) -> str:
+    if isinstance(layer, FunctionOperation):
+        return "".join(part.capitalize() for part in layer.function.__name__.split("_"))
+    return type(layer).__name__
+
+
+def _output_shape(layer: Any) -> str:
+    if layer._inbound_nodes:
+        shapes = [_Sizes(x.shape) for x in layer._inbound_nodes[-1].output_tensors]
+    elif getattr(layer, "_build_shapes_dict", None):
+        try:
+            inputs = layer._build_shapes_dict.values()
+            shapes = tree.map_shapes(_Sizes, layer.compute_output_shape(*inputs))
+        except (NotImplementedError, TypeError, ValueError):
+            return "?"
+    else:
+        return "?"
+    flat = tree.flatten(shapes)
+    return repr(flat[0]) if len(flat) == 1 else str(shapes).replace("'", "")
+
+
+class _Sizes:
+    """A shape among nested shapes."""
+
+    def __init__(self, sizes: Any):
+        self.sizes = sizes
+
+    def __repr__(self) -> str:
+        return f"({', '.join(map(str, self.sizes))})"
+
+
+def _parameters(layer: Any) -> str:
+    if not getattr(layer, "built", True):
+        return "0 (unbuilt)"
+    return f"{sum(v.size for v in getattr(layer, 'weights', [])):,}"
+
+
+def _is_chain(graph: Any) -> bool:
+    """Whether each call of the graph takes the one output of the call before it, and no layer is called twice."""
+    if len({id(node.operation) for node in graph.nodes}) < len(graph.nodes):
+        return False
+    return all(
+        len(node.input_tensors) == 1 and node.parents == [before]
+        for before, node in itertools.pairwise(graph.nodes)
     )
+
+
+def _in_range(layers: list[Any], layer_range: Any) -> list[Any]:
+    if layer_range is None:
+        return layers
+    if len(layer_range) != 2 or not all(isinstance(name, str) for name in layer_range):
+        raise InvalidArgument(f"`layer_range` must be two names of layers. Received: {layer_range}")
+    first, last = (
+        [place for place, layer in enumerate(layers) if re.match(pattern, layer.name)]
+        for pattern in layer_range
+    )
+    if not first or not last:
+        names = [layer.name for layer in layers]
+        raise InvalidArgument(f"No layers match layer_range={layer_range}. The layers are {names}.")
+    if min(first) > max(last):
+        first, last = last, first
+    return layers[min(first) : max(last) + 1]
 
 
 def _totals(model: Any) -> list[str]:

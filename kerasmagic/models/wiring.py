@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasmagic.core import tree
 from kerasmagic.core.serialization import deserialize_keras_object, serialize_keras_object
-from kerasmagic.core.symbolic import KerasTensor, Operation
+from kerasmagic.core.symbolic import KerasTensor, Operation, any_symbolic
 from kerasmagic.foundation.errors import InvalidArgument
 
 
@@ -144,6 +144,9 @@ def _replay(
                 blocked.add(id(operation))
                 left.append((operation, call))
                 continue
+            # A call on plain values would compute at once, and as much as the file says.
+            if not any_symbolic(args, kwargs):
+                raise InvalidArgument(f"The config is inconsistent: nothing flows into {operation.name!r}.")
             operation(*args, **kwargs)
         if len(left) == len(waiting):
             names = sorted({operation.name for operation, _ in left})

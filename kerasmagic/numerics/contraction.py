@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +15,13 @@ from jax import Array
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 
 
-def dense(x: Array, kernel: Array) -> Array:
+def dense(x: Array, kernel: Array, accumulate: Any = None) -> Array:
     """Return ``x @ kernel``, shapes ``(..., n)``, ``(n, m)`` and ``(..., m)``.
+
+    Args:
+        x: The rows.
+        kernel: The matrix.
+        accumulate: The type to add up in and to return; that of ``x`` when ``None``.
 
     Example:
 
@@ -23,12 +29,12 @@ def dense(x: Array, kernel: Array) -> Array:
     (2, 5, 4)
     """
     if x.ndim <= 2:
-        return jnp.matmul(x, kernel)
+        return jnp.matmul(x, kernel, preferred_element_type=accumulate)
     # One product of two matrices: XLA's batched product is nearly twice as slow on CPU.
     y = (
-        jnp.matmul(jnp.reshape(x, (-1, x.shape[-1])), kernel)
+        jnp.matmul(jnp.reshape(x, (-1, x.shape[-1])), kernel, preferred_element_type=accumulate)
         if _size(x)
-        else jnp.zeros((0, kernel.shape[1]), x.dtype)
+        else jnp.zeros((0, kernel.shape[1]), accumulate or x.dtype)
     )
     return jnp.reshape(y, (*x.shape[:-1], kernel.shape[1]))
 
@@ -68,6 +74,7 @@ class EinsumPlan:
         output_shape: The sizes of the output.
         input_axes: The axes of the kernel that are summed over.
         output_axes: The axes of the kernel that are in the output.
+        letters: One letter per axis of inputs, kernel and outputs, those of the ellipsis too.
     """
 
     kernel_shape: tuple[int, ...]
@@ -75,6 +82,7 @@ class EinsumPlan:
     output_shape: tuple[int | None, ...]
     input_axes: tuple[int, ...]
     output_axes: tuple[int, ...]
+    letters: tuple[str, str, str]
 
 
 _FORMS = (
@@ -133,7 +141,33 @@ def plan_einsum(
         output_shape=full,
         input_axes=tuple(i for i, letter in enumerate(kernel) if letter not in out_sizes),
         output_axes=tuple(i for i, letter in enumerate(kernel) if letter in out_sizes),
+        letters=_all_letters(x, kernel, y, elided, "left" in match.groupdict()),
     )
+
+
+def _all_letters(x: str, kernel: str, y: str, elided: int, left: bool) -> tuple[str, str, str]:
+    """Return the letters of inputs, kernel and outputs, with spare ones in the place of the ellipsis."""
+    spare = "".join([letter for letter in string.ascii_letters if letter not in x + kernel + y][:elided])
+    return (spare + x, kernel, spare + y) if left else (x + spare, kernel, y + spare)
+
+
+def align(array: Array, axes: str, target: str) -> Array:
+    """Return ``array`` with its axes in another order: of size 1 where new, left out where of size 1.
+
+    Args:
+        array: The array.
+        axes: A letter per axis of it.
+        target: The letters of the result. What is in ``axes`` only must be of size 1.
+
+    Example:
+
+    >>> align(jnp.ones((1, 3, 5)), "abc", "cdb").shape
+    (5, 1, 3)
+    """
+    kept = "".join(letter for letter in axes if letter in target)
+    array = jnp.squeeze(array, tuple(i for i, letter in enumerate(axes) if letter not in target))
+    array = jnp.transpose(array, [kept.index(letter) for letter in target if letter in kept])
+    return jnp.expand_dims(array, [i for i, letter in enumerate(target) if letter not in kept])
 
 
 def _check_letters(

@@ -18,6 +18,7 @@ from kerasmagic.core.dtypes import standardize_dtype
 from kerasmagic.core.symbolic import KerasTensor, any_symbolic, lift, operation
 from kerasmagic.core.variable import Variable
 from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.ops.elementwise import where
 from kerasmagic.ops.forms import as_array
 
 __all__ = ["associative_scan", "cast", "cond", "convert_to_numpy", "convert_to_tensor", "custom_gradient"]
@@ -64,13 +65,8 @@ def cond(pred: Any, true_fn: Function, false_fn: Function) -> Any:
     if isinstance(pred, KerasTensor):
         branches = true_fn(), false_fn()
         if any_symbolic(*branches):
-            return _choose(pred, *branches)
+            return tree.map_structure(lambda a, b: where(pred, a, b), *branches)
     return _cond(pred, true_fn, false_fn)
-
-
-@lift
-def _choose(pred: Any, on_true: Any, on_false: Any) -> Any:
-    return tree.map_structure(lambda a, b: jnp.where(pred, a, b), on_true, on_false)
 
 
 @lift

@@ -16,6 +16,7 @@ from kerasmagic.core.symbolic import operation
 from kerasmagic.foundation.arguments import one_of
 from kerasmagic.foundation.config import standardize_data_format
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch, UnexpectedArgument
+from kerasmagic.foundation.registry import OPERATIONS
 from kerasmagic.numerics import colors, filters, framing, patches
 from kerasmagic.numerics.image import INTERPOLATIONS
 from kerasmagic.ops import warping
@@ -261,7 +262,7 @@ def extract_patches(
     return _extract(as_array(images), sizes, strides, dilation_rate, padding, layout)
 
 
-@operation
+@OPERATIONS.add
 def extract_patches_3d(
     volumes: Any,
     size: Any,
@@ -272,8 +273,7 @@ def extract_patches_3d(
 ) -> Any:
     """Return every window of volumes as the channels of one place; takes what ``extract_patches`` does."""
     sizes = (size, size, size) if isinstance(size, int) else tuple(size)
-    layout = standardize_data_format(data_format)
-    return _extract(as_array(volumes), sizes, strides, dilation_rate, padding, layout)
+    return extract_patches(volumes, sizes, strides, dilation_rate, padding, data_format)
 
 
 def _edges(first: Any, last: Any, target: Any, size: Any, names: tuple[str, str, str], sign: int) -> Any:

@@ -116,8 +116,8 @@ def flip(x: Any, axis: Any = None) -> Any:
 
 @operation
 def get_item(x: Any, key: Any) -> Any:
-    """Return ``x[key]``."""
-    return as_array(x)[key]
+    """Return ``x[key]``; a list of parts stands for their tuple, as a file holds it."""
+    return as_array(x)[tuple(key) if isinstance(key, list) else key]
 
 
 @operation

@@ -6,6 +6,7 @@ The order and the names of ``variables`` are the format of optimizer state in sa
 from __future__ import annotations
 
 import numbers
+import operator
 import warnings
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
@@ -87,6 +88,37 @@ class OptimizerState:
         """How many updates there were; the variable itself when no gradients are accumulated."""
         steps = getattr(self, "gradient_accumulation_steps", None)
         return self._iterations.value // steps if steps else self._iterations
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        """Make the state for ``variables``; nothing if it was made before."""
+        raise NotImplementedError
+
+    def keep_up_with(self, variables: Sequence[Variable]) -> None:
+        """Have a state for just these variables: what it holds for others goes, what is missing is made.
+
+        Args:
+            variables: Those that are trained from now on.
+        """
+        known = self._trainable_variables
+        if self.built and len(known) == len(variables) and all(map(operator.is_, known, variables)):
+            return
+        before = {variable.name: variable for variable in self.variables} if self.built else {}
+        self._forget()
+        self.build(variables)
+        for variable in self.variables:
+            old = before.get(variable.name)
+            if old is not None and old is not variable and old.shape == variable.shape:
+                variable.store(old.stored())
+
+    def _forget(self) -> None:
+        """Go back to before ``build``."""
+        rate = self.__dict__["_learning_rate"]
+        for variable in self._variables[:]:
+            if variable is not self._iterations and variable is not rate:
+                self._tracker.untrack(variable)
+        self._slots.clear()
+        self._indices.clear()
+        self.built = False
 
     def add_variable(
         self,

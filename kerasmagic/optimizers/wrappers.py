@@ -58,6 +58,10 @@ class LossScaleOptimizer(Optimizer):
         )
         self.inner_optimizer.build(variables)
 
+    def _forget(self) -> None:
+        super()._forget()
+        self.inner_optimizer._forget()
+
     @property
     def variables(self) -> list[Variable]:
         """Its own state, then that of the inner optimizer."""
@@ -255,6 +259,12 @@ class MultiOptimizer(Optimizer):
             own = [v for v in variables if self._optimizer_of[id(v)] is optimizer]
             if own:
                 optimizer.build(own)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._optimizer_of.clear()
+        for optimizer in self.optimizers:
+            optimizer._forget()
 
     @property
     def variables(self) -> list[Variable]:

@@ -21,7 +21,11 @@ _OWN = (
     "_non_trainable_variables",
     "_seed_generators",
     "_stack",
+    "_given",
 )
+
+# Classes that Keras itself has under another name than its public one.
+_KERAS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 
 def parts(model: Layer) -> Iterator[tuple[str, Any]]:
@@ -57,7 +61,9 @@ def _in_container(container: Any, path: str, seen: set[int]) -> Iterator[tuple[s
     used: dict[str, int] = {}
     for child in _values(container):
         if isinstance(child, Layer):
-            yield from _walk(child, _join(path, _numbered(to_snake_case(type(child).__name__), used)), seen)
+            name = type(child).__name__
+            name = to_snake_case(_KERAS_NAMES.get(name, name))
+            yield from _walk(child, _join(path, _numbered(name, used)), seen)
         elif isinstance(child, (list, tuple, dict)):
             yield from _in_container(child, _join(path, _numbered("container", used)), seen)
 

@@ -1,152 +1,159 @@
-"""Weights in HDF5: written in Keras' layout, read with suspicion.
+"""The variables of a model by their place in a weights file, whatever the format of the file.
 
-What a file says is compared with the variable before anything is read: a small
-file that declares a huge array allocates nothing. Links to other files, virtual
-datasets and filters that could run code are refused.
+A format is a ``Source``: it tells what stands at a place, and reads what fits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import IO, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-import jax.numpy as jnp
 import numpy as np
 
 from kerasmagic.core.layer import Layer
+from kerasmagic.core.ownership import Owner
 from kerasmagic.foundation.errors import InvalidArgument, KerasMagicError
+from kerasmagic.saving.hdf5 import File, Spec, fits
 from kerasmagic.saving.tree import parts
 
 
-def write(model: Layer, file: IO[bytes], optimizer: Any = None) -> None:
-    """Write the variables of ``model``, and of ``optimizer`` if there is one."""
-    import h5py
+class Source(Protocol):
+    """A file of weights that is read."""
 
-    with h5py.File(file, "w") as h5:
-        for path, part in parts(model):
-            store: dict[str, Any] = {}
-            part.save_own_variables(store)
-            _write_group(h5, path, part.name, store)
-        if optimizer is not None and optimizer.built:
-            values = {str(index): v.numpy() for index, v in enumerate(optimizer.variables)}
-            _write_group(h5, "optimizer", optimizer.name, values)
+    @property
+    def size(self) -> int:
+        """The bytes of the file."""
+        ...
 
+    def keys(self, path: str) -> list[str] | None:
+        """Return the names of the arrays of the part at ``path``, or ``None`` where it has none."""
+        ...
 
-def _write_group(h5: Any, path: str, name: str, store: Mapping[str, Any]) -> None:
-    group = h5.create_group(f"{path}/vars" if path else "vars")
-    group.attrs["name"] = name
-    for key, value in store.items():
-        array = np.asarray(value)
-        if array.dtype == jnp.bfloat16 or array.dtype.name.startswith("float8"):
-            # HDF5 knows no such type: the bytes are kept and the type is written beside them.
-            dataset = group.create_dataset(key, data=array.view(f"u{array.itemsize}"))
-            dataset.attrs["dtype"] = array.dtype.name
-        else:
-            group.create_dataset(key, data=array)
-
-
-class Reader:
-    """One HDF5 file of weights, opened to be read.
-
-    Args:
-        file: A seekable binary file.
-
-    Raises:
-        InvalidArgument: If it is no HDF5 file.
-    """
-
-    def __init__(self, file: IO[bytes]):
-        import h5py
-
-        self._h5py = h5py
-        try:
-            self._h5 = h5py.File(file, "r")
-        except OSError as error:
-            raise InvalidArgument(
-                f"The weights cannot be read: this is no intact HDF5 file ({error})."
-            ) from None
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._h5.close()
-
-    def load(self, model: Layer, optimizer: Any = None, skip_mismatch: bool = False) -> list[str]:
-        """Set the variables of ``model`` and ``optimizer``; return what was skipped.
+    def read(self, path: str, key: str, spec: Spec | None, where: str) -> np.ndarray:
+        """Return an array that fits ``spec``.
 
         Raises:
-            InvalidArgument: If a variable is missing or has another shape; then no variable was changed.
+            InvalidArgument: If there is none, or it does not fit.
         """
-        plan: list[tuple[Any, dict[str, Any]]] = []
-        problems: list[str] = []
-        for path, part in parts(model):
-            own = part._own_variables()
-            try:
-                plan.append((part, self._values(path, own, part.name)))
-            except KerasMagicError as error:
-                problems.append(error.message)
-        if problems and not skip_mismatch:
-            raise InvalidArgument("The weights do not fit the model. " + " ".join(problems[:5]))
-        for part, store in plan:
-            part.load_own_variables(store)
-        if optimizer is not None and optimizer.built and self._group("optimizer/vars") is not None:
-            store = self._values("optimizer", optimizer.variables, optimizer.name)
-            for index, variable in enumerate(optimizer.variables):
-                variable.assign(store[str(index)])
-        return problems
+        ...
 
-    def _group(self, path: str) -> Any:
-        """Return the group at ``path``, walking link by link so that none leads out of the file."""
-        here: Any = self._h5
-        for name in path.split("/"):
-            link = here.get(name, getlink=True)
-            if link is None:
-                return None
-            if not isinstance(link, self._h5py.HardLink):
-                raise InvalidArgument(f"Refusing to follow a link in the weights file at {path!r}.")
-            here = here[name]
-            if not isinstance(here, self._h5py.Group):
-                raise InvalidArgument(f"The weights file has no group at {path!r}.")
-        return here
 
-    def _values(self, path: str, variables: list[Any], name: str) -> dict[str, Any]:
-        group = self._group(f"{path}/vars" if path else "vars")
-        where = f"{name!r} ({path or 'the model'})"
-        if group is None or len(group) != len(variables):
-            found = 0 if group is None else len(group)
-            raise InvalidArgument(
-                f"Layer {where} expects {len(variables)} variables, but the file has {found}."
-            )
-        return {str(i): self._value(group, str(i), v, where) for i, v in enumerate(variables)}
+class Hdf5Source:
+    """Weights in one HDF5 file, each part in a group ``<path>/vars``.
 
-    def _value(self, group: Any, key: str, variable: Any, where: str) -> Any:
-        link = group.get(key, getlink=True)
-        if not isinstance(link, self._h5py.HardLink):
-            raise InvalidArgument(f"Refusing to follow a link in the weights file at {where}.")
-        dataset = group[key]
-        if not isinstance(dataset, self._h5py.Dataset) or dataset.external or dataset.is_virtual:
-            raise InvalidArgument(f"Refusing to read {where}: its values stand outside the file.")
-        if tuple(dataset.shape) != tuple(variable.shape):
-            raise InvalidArgument(
-                f"Layer {where}: variable {variable.name!r} has shape {variable.shape}, "
-                f"but the file has {tuple(dataset.shape)}."
-            )
-        kind = dataset.attrs.get("dtype")
-        if dataset.dtype.kind not in "fiub" or dataset.dtype.itemsize > 8:
-            raise InvalidArgument(
-                f"Layer {where}: the file holds values of type {dataset.dtype}, which are no numbers."
-            )
-        array = dataset[()]
-        return (
-            array
-            if kind is None
-            else np.asarray(array).view(_special_dtype(str(kind), dataset.dtype.itemsize))
+    Args:
+        file: The file.
+    """
+
+    def __init__(self, file: File):
+        self._file = file
+
+    @property
+    def size(self) -> int:
+        return self._file.size
+
+    def _place(self, path: str) -> str:
+        full = f"{path}/vars" if path else "vars"
+        if self._file.group(full) is not None:
+            return full
+        # Keras 2.12 had another name for the layers of a model.
+        return full.replace("layers", "_layer_checkpoint_dependencies")
+
+    def keys(self, path: str) -> list[str] | None:
+        return self._file.keys(self._place(path))
+
+    def read(self, path: str, key: str, spec: Spec | None, where: str) -> np.ndarray:
+        return self._file.read(self._file.group(self._place(path)), key, spec, where)
+
+
+def stores(model: Layer, optimizer: Any = None) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield path, name and arrays of every part of a model, and of its optimizer."""
+    for path, part in parts(model):
+        yield path, part.name, _saved(part)
+    path = "optimizer"
+    while optimizer is not None and optimizer.built:
+        yield path, optimizer.name, _saved(optimizer)
+        # An optimizer around another one holds its variables too, and Keras reads both places.
+        optimizer, path = getattr(optimizer, "inner_optimizer", None), f"{path}/inner_optimizer"
+
+
+def _saved(part: Any) -> dict[str, Any]:
+    store: dict[str, Any] = {}
+    part.save_own_variables(store)
+    return store
+
+
+def load(
+    model: Layer,
+    source: Source,
+    optimizer: Any = None,
+    skip_mismatch: bool = False,
+    skip: Sequence[Any] = (),
+) -> list[str]:
+    """Set the variables of ``model`` and ``optimizer``; return what was skipped.
+
+    Args:
+        model: A built model.
+        source: The file.
+        optimizer: Its optimizer, if its state is wanted.
+        skip_mismatch: Whether to leave out what does not fit.
+        skip: Parts to leave as they are.
+
+    Raises:
+        InvalidArgument: If a variable is missing or has another shape; then no variable was changed.
+    """
+    plan: list[tuple[Any, Mapping[str, Any]]] = []
+    problems: list[str] = []
+    left = {id(part) for part in skip}
+    for path, part in parts(model):
+        if id(part) in left:
+            continue
+        try:
+            plan.append((part, _values(source, path, part)))
+        except KerasMagicError as error:
+            problems.append(error.message)
+    if problems and not skip_mismatch:
+        shown = " ".join(problems[:5]) + (f" And {len(problems) - 5} more." if len(problems) > 5 else "")
+        raise InvalidArgument(
+            f"The weights do not fit the model. {shown}",
+            hint="Build the model that the file was written from, or pass `skip_mismatch=True` for what fits.",
         )
+    if optimizer is not None and optimizer.built and source.keys("optimizer") is not None:
+        specs = {str(i): Spec(v.shape, v.dtype) for i, v in enumerate(optimizer.variables)}
+        plan.append((optimizer, _numbered(source, "optimizer", specs, f"Optimizer {optimizer.name!r}")))
+    for part, store in plan:
+        part.load_own_variables(store)
+    return problems
 
 
-def _special_dtype(name: str, itemsize: int) -> Any:
-    allowed = {"bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
-    if allowed.get(name) != itemsize:
-        raise InvalidArgument(f"The weights file names the type {name!r}, which it cannot hold.")
-    return jnp.dtype(name)
+def _values(source: Source, path: str, part: Any) -> Mapping[str, Any]:
+    where = f"Layer {part.name!r} ({path or 'the model'})"
+    own = part._own_variables()
+    specs = {str(i): Spec(v.shape, v.dtype) for i, v in enumerate(own)}
+    names = {str(i): v.name for i, v in enumerate(own)}
+    try:
+        return _numbered(source, path, specs, where, names)
+    except InvalidArgument:
+        # To ask the part draws its first values: not for a file that could not hold them.
+        needed = sum(spec.nbytes for spec in specs.values())
+        if type(part).save_own_variables is Owner.save_own_variables or not fits(needed, source.size):
+            raise
+    # The part says itself what it keeps, which may be other than its variables.
+    saved = {key: np.asarray(value) for key, value in _saved(part).items()}
+    specs = {key: Spec(value.shape, value.dtype) for key, value in saved.items()}
+    if type(part).__module__.startswith("kerasmagic."):
+        return _numbered(source, path, specs, where)
+    keys = source.keys(path) or []
+    return {key: source.read(path, key, specs.get(key), f"{where}, {key!r}") for key in keys}
+
+
+def _numbered(
+    source: Source, path: str, specs: Mapping[str, Spec], where: str, names: Mapping[str, str] = {}
+) -> dict[str, Any]:
+    keys = source.keys(path) or []
+    if len(keys) != len(specs):
+        raise InvalidArgument(f"{where} expects {len(specs)} variables, but the file has {len(keys)}.")
+    return {
+        key: source.read(path, key, spec, f"{where}: variable {names.get(key, key)!r}")
+        for key, spec in specs.items()
+    }

@@ -11,6 +11,7 @@ from kerasmagic import losses as losses_module
 from kerasmagic import metrics as metrics_module
 from kerasmagic.core import tree
 from kerasmagic.foundation.errors import InvalidArgument, did_you_mean
+from kerasmagic.training.data.checks import refuse_labels
 
 
 class OutputLoss(NamedTuple):
@@ -20,6 +21,8 @@ class OutputLoss(NamedTuple):
     function: Any
     weight: float | None
     name: str
+    size: int | None = None
+    """The length of the last axis of the predictions, if known."""
 
 
 class CompiledLoss:
@@ -38,6 +41,7 @@ class CompiledLoss:
         self.built = False
         self.parts: list[OutputLoss] = []
         self.metrics: list[Any] = []
+        self._outputs: tuple[list[str] | None, int] = (self.output_names, 0)
 
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Choose a loss for every output by the shapes of targets and predictions."""
@@ -50,10 +54,31 @@ class CompiledLoss:
             for each in _as_list(loss):
                 function = choose_loss(each, y_true[index], y_pred[index])
                 name = names[index] if names else getattr(function, "name", None) or f"output_{index}"
-                self.parts.append(OutputLoss(index, function, weight, name))
+                size = y_pred[index].shape[-1] if len(y_pred[index].shape) > 1 else None
+                self.parts.append(OutputLoss(index, function, weight, name, size))
+        if isinstance(self.loss, Mapping) and names:
+            # Measurements are listed in the order in which the losses were given.
+            given = list(self.loss)
+            self.parts.sort(key=lambda part: given.index(names[part.output]))
+        self._outputs = (names, len(y_pred))
         if len(self.parts) > 1:
             self.metrics = [metrics_module.Mean(name=f"{part.name}_loss") for part in self.parts]
         self.built = True
+
+    def check_labels(self, y_true: Any) -> None:
+        """Look at the values of targets, given as NumPy arrays ``(samples, ...)``.
+
+        Raises:
+            InvalidArgument: If class numbers have no output that stands for them.
+        """
+        names, count = self._outputs
+        has_loss = [any(part.output == i for part in self.parts) for i in range(count)]
+        targets = flatten_targets(y_true, names, has_loss)
+        for part in self.parts:
+            if part.size is not None and _takes_class_numbers(part.function):
+                ignored = getattr(part.function, "ignore_class", None)
+                owner = f"the output {part.name!r}" if names else "the model's output"
+                refuse_labels(targets[part.output], part.size, ignored, owner)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Return the total loss of a batch, shape ``()``."""
@@ -92,6 +117,8 @@ class CompiledMetrics:
                     f"Write {name}=[{given!r}]."
                 )
         self.given = {False: metrics, True: weighted_metrics}
+        # The keys of the outputs, where they are a dict.
+        self._names: list[str] | None = None
         self.output_names = list(output_names) if output_names is not None else None
         self.built = False
         self.parts: list[tuple[int, bool, Any]] = []
@@ -113,6 +140,7 @@ class CompiledMetrics:
                 for each in wanted:
                     parts.append((index, weighted, choose_metric(each, targets[index], y_pred[index])))
         self.parts = parts
+        self._names = names
         self.built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -136,7 +164,7 @@ class CompiledMetrics:
         )
         results: dict[str, Any] = {}
         for index, weighted, metric in self.parts:
-            prefix = f"{self.output_names[index]}_" if several and self.output_names else ""
+            prefix = f"{self._names[index]}_" if several and self._names else ""
             name = f"{prefix}{metric.name}"
             if name in results and weighted:
                 name = f"{prefix}weighted_{metric.name}"
@@ -160,6 +188,10 @@ def choose_loss(identifier: Any, y_true: Any, y_pred: Any) -> Any:
     found = losses_module.get(identifier)
     if isinstance(found, losses_module.Loss):
         return found
+    if not callable(found):
+        raise InvalidArgument(
+            f"A loss is an object of `losses`, its name or a function. Received: {identifier!r}"
+        )
     name = identifier if isinstance(identifier, str) else getattr(found, "__name__", "loss")
     return losses_module.LossFunctionWrapper(found, name=name)
 
@@ -183,6 +215,12 @@ def choose_metric(identifier: Any, y_true: Any, y_pred: Any) -> Any:
     if isinstance(identifier, str):
         found.name = identifier
     return found
+
+
+def _takes_class_numbers(loss: Any) -> bool:
+    if isinstance(loss, losses_module.SparseCategoricalCrossentropy):
+        return loss.axis == -1
+    return getattr(loss, "fn", None) is losses_module.sparse_categorical_crossentropy
 
 
 def _kind_of_labels(y_true: Any, y_pred: Any) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -19,13 +19,18 @@ class InterruptGuard:
 
     Outside the main thread there are no signals, and the guard does nothing.
 
+    Args:
+        unsafe: Says in a critical stretch whether something would be lost now. Where nothing would, a
+            second interrupt strikes: compiling may take minutes.
+
     Example:
 
     >>> with InterruptGuard() as guard, guard.critical():
     ...     state = "new"
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unsafe: Callable[[], bool] = lambda: True) -> None:
+        self._unsafe = unsafe
         self._critical = False
         self._pending = False
         self._previous: Any = None
@@ -45,9 +50,10 @@ class InterruptGuard:
 
     def _handle(self, number: int, frame: Any) -> None:
         # A second interrupt is from someone who will not wait.
-        if self._critical and not self._pending:
+        if self._critical and (not self._pending or self._unsafe()):
             self._pending = True
             return
+        self._pending = False
         self._previous(number, frame)
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from kerasmagic.core import tree
-from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.training import events
-from kerasmagic.training.data.arrays import to_device
+from kerasmagic.training.fusing import Execution
 from kerasmagic.training.interrupts import InterruptGuard
+from kerasmagic.training.pace import Pace
 from kerasmagic.training.probes import histograms
-from kerasmagic.training.state import TrainState, put, take, variables_of
-
-Step = Callable[[TrainState, Any], tuple[Any, TrainState]]
+from kerasmagic.training.state import put, take, variables_of
 
 
 @dataclasses.dataclass
@@ -29,7 +28,7 @@ class Plan:
         epochs: The number of the last epoch.
         initial_epoch: The number of the first, counted from 0.
         steps: Batches in an epoch, if the user limits them.
-        steps_per_execution: Steps between two looks at callbacks and views.
+        known_steps: Batches in an epoch, if the data tell.
         validate: Measures on the validation data and returns ``val_...`` values.
         validates: Whether the epoch of a given number ends with validation.
     """
@@ -37,7 +36,7 @@ class Plan:
     epochs: int
     initial_epoch: int = 0
     steps: int | None = None
-    steps_per_execution: int = 1
+    known_steps: int | None = None
     validate: Callable[[], dict[str, float]] | None = None
     validates: Callable[[int], bool] = lambda epoch: True
 
@@ -47,7 +46,7 @@ class TrainingRun:
 
     Args:
         model: A compiled, built model.
-        step: The compiled training step.
+        execution: The compiled training step, alone or many at a time.
         source: The training data.
         plan: How long, and when to validate.
         callbacks: A list of callbacks as one.
@@ -55,31 +54,54 @@ class TrainingRun:
     """
 
     def __init__(
-        self, model: Any, step: Step, source: Any, plan: Plan, callbacks: Any, sinks: Sequence[events.Sink]
+        self,
+        model: Any,
+        execution: Execution,
+        source: Any,
+        plan: Plan,
+        callbacks: Any,
+        sinks: Sequence[events.Sink],
     ):
         self.model = model
-        self.step = step
         self.source = source
         self.plan = plan
         self.callbacks = callbacks
         self.sinks = list(sinks)
         self.variables = variables_of(model)
         self.state = take(self.variables)
+        # Whether the state is newer than what the variables hold.
+        self.ahead = False
         self.logs: Mapping[str, Any] = {}
         self.total_step = 0
         self.phase: events.Phase = "compiling"
         hooks = ("on_train_batch_begin", "on_train_batch_end")
         self.calls_at_batches = any(callbacks.wants(hook) for hook in hooks)
         self.shows_weights_at_batches = any(callbacks.wants(hook, at_once=True) for hook in hooks)
-        self.guard = InterruptGuard()
+        steps = plan.known_steps
+        self.pace = Pace(
+            execution,
+            steps_ahead=None if steps is None else steps * (plan.epochs - plan.initial_epoch),
+            steps_per_epoch=steps,
+            watched=self.shows_weights_at_batches,
+        )
+        self.execution = execution
+        self.guard = InterruptGuard(unsafe=self._lost)
         self.shows_weights = False
+
+    def _lost(self) -> bool:
+        """Whether the state was given to the device and the next one is not yet here."""
+        return any(getattr(value, "is_deleted", bool)() for value in self.state.trainable)
 
     def run(self) -> None:
         """Train, and leave the model as of the last finished step whatever happens."""
         outcome, message = "failed", ""
         try:
             with self.guard:
-                self._train()
+                try:
+                    self._train()
+                finally:
+                    with self.guard.critical():
+                        self._give()
             outcome = "stopped" if self.model.stop_training else "finished"
         except KeyboardInterrupt:
             outcome, message = "interrupted", "The weights are those of the last finished step."
@@ -88,68 +110,89 @@ class TrainingRun:
             message = f"{type(error).__name__}: {error}"
             raise
         finally:
-            put(self.variables, self.state)
             if self.shows_weights:
                 self._see_weights()
             self.emit(events.RunEnded(outcome, message, time.time()))
 
+    def _give(self) -> None:
+        """Let the variables hold the state."""
+        if self.ahead:
+            put(self.variables, self.state)
+            self.ahead = False
+
+    def _take(self) -> None:
+        """Go on from what the variables hold: someone may have assigned to them."""
+        if not self.ahead:
+            self.state = take(self.variables)
+
     def _train(self) -> None:
         self.callbacks.on_train_begin()
+        # A callback that goes on from a backup says where.
+        first, done = self.model._resumed or (self.plan.initial_epoch, 0)
         training_logs: dict[str, float] = {}
         epochs = self.source.epochs(self.plan.steps)
-        for epoch in range(self.plan.initial_epoch, self.plan.epochs):
+        for epoch in range(first, self.plan.epochs):
             batches = next(epochs)
             self.model.reset_metrics()
             self.callbacks.on_epoch_begin(epoch)
-            self.state = take(self.variables)
+            self.source.begin_epoch()
+            self._take()
             self.emit(events.EpochStarted(epoch, time.time()))
             self.emit(events.PhaseStarted(self.phase, time.time()))
-            if not self._epoch(epoch, batches):
-                warnings.warn(
-                    "Your input ran out of data; interrupting training. Make sure that your dataset or generator "
-                    "can generate at least `steps_per_epoch * epochs` batches.",
-                    stacklevel=4,
-                )
+            count = self._epoch(epoch, batches, done if epoch == first else 0)
+            dry = count < (self.plan.steps or 1) and not self.model.stop_training
+            if dry:
+                _warn_dry()
+            if count == 0:
                 break
             training_logs = self._end_epoch(epoch)
-            if self.source.on_epoch_end is not None:
-                self.source.on_epoch_end()
+            self.source.end_epoch()
+            if dry or self.model.stop_training:
+                break
+        self._finish(training_logs)
+
+    def _finish(self, logs: dict[str, float]) -> None:
+        optimizer = self.model.optimizer
+        if optimizer is not None and optimizer.built:
+            optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.callbacks.on_train_end(logs)
+        self._take()
+
+    def _epoch(self, epoch: int, batches: Iterator[Any], done: int) -> int:
+        """Run the steps of an epoch behind the ``done`` first; return how many batches there were."""
+        count = sum(1 for _ in itertools.islice(batches, done))
+        while group := list(itertools.islice(batches, self.pace.steps)):
+            self._before(count)
+            self._execute(group)
+            count += len(group)
+            self._after(count - 1)
+            self._report(epoch, count, _batch_samples(group[-1]))
             if self.model.stop_training:
                 break
-        self.callbacks.on_train_end(training_logs)
+            self.pace.watch(len(group), self.logs)
+        return count
 
-    def _epoch(self, epoch: int, batches: Iterator[Any]) -> bool:
-        """Run the steps of an epoch; return whether there was a batch."""
-        count = samples = 0
-        for count, batch in enumerate(batches, 1):
-            self._before_batch(count - 1)
-            self._one_step(to_device(batch))
-            self._after_batch(count - 1)
-            samples = _batch_samples(batch)
-            if count % self.plan.steps_per_execution == 0:
-                self._report(epoch, count, samples)
-            if self.model.stop_training:
-                break
-        if count % self.plan.steps_per_execution:
-            self._report(epoch, count, samples)
-        return count > 0
-
-    def _before_batch(self, index: int) -> None:
+    def _before(self, index: int) -> None:
         if self.calls_at_batches:
             self.callbacks.on_train_batch_begin(index)
         if self.shows_weights_at_batches:
-            self.state = take(self.variables)
+            self._take()
 
-    def _after_batch(self, index: int) -> None:
+    def _after(self, index: int) -> None:
         if self.shows_weights_at_batches:
-            put(self.variables, self.state)
+            with self.guard.critical():
+                self._give()
         if self.calls_at_batches:
             self.callbacks.on_train_batch_end(index, dict(self.logs))
+        if self.shows_weights_at_batches:
+            self._take()
 
-    def _one_step(self, batch: Any) -> None:
-        with self.guard.critical():
-            self.logs, self.state = self.step(self.state, batch)
-        self.total_step += 1
+    def _execute(self, group: list[Any]) -> None:
+        for run, steps in self.execution.runs(group, self.state):
+            with self.guard.critical():
+                self.logs, self.state = run(self.state)
+                self.ahead = True
+                self.total_step += steps
 
     def _report(self, epoch: int, count: int, samples: int) -> None:
         if not self.sinks:
@@ -172,14 +215,15 @@ class TrainingRun:
         self.emit(events.WeightsSeen(self.total_step, histograms(names, self.state.trainable), time.time()))
 
     def _end_epoch(self, epoch: int) -> dict[str, float]:
-        put(self.variables, self.state)
+        with self.guard.critical():
+            self._give()
         logs = pythonify(self.logs)
         if self.plan.validate is not None and self.plan.validates(epoch):
             self.emit(events.PhaseStarted("validating", time.time()))
             measured = {f"val_{name}": value for name, value in self.plan.validate().items()}
             logs = dict(sorted({**logs, **measured}.items()))
         self.callbacks.on_epoch_end(epoch, logs)
-        self.state = take(self.variables)
+        self._take()
         self.emit(events.EpochEnded(epoch, logs, _learning_rate(self.model), time.time()))
         return logs
 
@@ -193,67 +237,12 @@ class TrainingRun:
                 warnings.warn(f"A view of the training run failed and was closed: {error!r}", stacklevel=2)
 
 
-def one_batch(model: Any, step: Step, batch: Any) -> dict[str, float]:
-    """Run one step on one batch and return what it measured."""
-    variables = variables_of(model)
-    state = take(variables)
-    with InterruptGuard() as guard, guard.critical():
-        logs, state = step(state, to_device(batch))
-        put(variables, state)
-    return pythonify(logs)
-
-
-def evaluate(model: Any, step: Step, source: Any, steps: int | None, callbacks: Any) -> dict[str, float]:
-    """Measure loss and metrics over the data and return them by name."""
-    variables = variables_of(model)
-    model.reset_metrics()
-    callbacks.on_test_begin()
-    state, logs, count = take(variables), {}, 0
-    guard = InterruptGuard()
-    try:
-        with guard:
-            for count, batch in enumerate(next(source.epochs(steps)), 1):
-                callbacks.on_test_batch_begin(count - 1)
-                with guard.critical():
-                    logs, state = step(state, to_device(batch))
-                callbacks.on_test_batch_end(count - 1, logs)
-                if model.stop_evaluating:
-                    break
-    finally:
-        put(variables, state)
-    if count == 0:
-        raise InvalidArgument("The data is empty: it gave not one batch to evaluate on.")
-    result = pythonify(logs)
-    callbacks.on_test_end(result)
-    return result
-
-
-def predict(model: Any, step: Step, source: Any, steps: int | None, callbacks: Any) -> Any:
-    """Return the outputs for all the data, as NumPy arrays in the structure of the outputs."""
-    variables = variables_of(model)
-    callbacks.on_predict_begin()
-    state, outputs = take(variables), []
-    guard = InterruptGuard()
-    try:
-        with guard:
-            for count, batch in enumerate(next(source.epochs(steps))):
-                callbacks.on_predict_batch_begin(count)
-                with guard.critical():
-                    y, state = step(state, to_device(batch))
-                # Results are fetched one batch late, while the device computes the next.
-                outputs.append(y)
-                if len(outputs) > 1:
-                    outputs[-2] = tree.map_structure(np.asarray, outputs[-2])
-                callbacks.on_predict_batch_end(count, {"outputs": y})
-                if model.stop_predicting:
-                    break
-    finally:
-        put(variables, state)
-    if not outputs:
-        raise InvalidArgument("The data is empty: it gave not one batch to predict on.")
-    callbacks.on_predict_end()
-    outputs = [tree.map_structure(np.asarray, y) for y in outputs]
-    return tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
+def _warn_dry() -> None:
+    warnings.warn(
+        "Your input ran out of data; interrupting training. Make sure that your dataset or generator "
+        "can generate at least `steps_per_epoch * epochs` batches.",
+        stacklevel=5,
+    )
 
 
 def pythonify(logs: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
-
 from kerasmagic.core.layer import Layer
+from kerasmagic.core.scope import StatelessScope
 from kerasmagic.foundation.errors import InvalidArgument
-from kerasmagic.training import loop, step
+from kerasmagic.training import step
 from kerasmagic.training.compile import CompiledLoss, CompiledMetrics
+from kerasmagic.training.fusing import Execution, Parts
 from kerasmagic.training.state import TrainState
 
 
@@ -27,6 +28,7 @@ class Compiled:
     run_eagerly: bool
     jit: bool
     steps_per_execution: int
+    auto_steps: bool
     config: dict[str, Any]
 
 
@@ -36,7 +38,7 @@ class Programs(Layer):
     _compiled: Compiled | None = None
 
     @functools.cached_property
-    def _programs(self) -> dict[str, Callable[..., Any]]:
+    def _programs(self) -> dict[str, tuple[Any, Execution]]:
         return {}
 
     @property
@@ -56,6 +58,28 @@ class Programs(Layer):
     @optimizer.setter
     def optimizer(self, value: Any) -> None:
         self._require_compiled("optimizer").optimizer = value
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether the steps run uncompiled."""
+        return self._compiled is not None and self._compiled.run_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        compiled = self._require_compiled("run_eagerly")
+        jit = compiled.config["jit_compile"] is not False and not value
+        self._compiled = dataclasses.replace(compiled, run_eagerly=value, jit=jit)
+        self._programs.clear()
+
+    @property
+    def jit_compile(self) -> bool:
+        """Whether the steps are compiled."""
+        return self._compiled is None or self._compiled.jit
+
+    @property
+    def steps_per_execution(self) -> int:
+        """How many steps go to the device at a time."""
+        return 1 if self._compiled is None else self._compiled.steps_per_execution
 
     @property
     def loss(self) -> Any:
@@ -116,6 +140,13 @@ class Programs(Layer):
             )
         return sum(parts[1:], parts[0])
 
+    def _call_compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+        # Overrides from before Keras 3.5 take no `training`.
+        parameters = inspect.signature(self.compute_loss).parameters
+        variadic = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        options = {"training": training} if variadic or "training" in parameters else {}
+        return self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **options)
+
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Take a batch into the metrics and return all of them so far by name."""
         compiled = self._require_compiled("compute_metrics")
@@ -134,6 +165,63 @@ class Programs(Layer):
                 results.update(result if isinstance(result, Mapping) else {metric.name: result})
         return results
 
+    def compute_loss_and_updates(
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        metrics_variables: Any,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        training: bool = False,
+        optimizer_variables: Any = None,
+    ) -> tuple[Any, Any]:
+        """Return the loss of a batch as a pure function of the variables' values, for ``jax.value_and_grad``.
+
+        Args:
+            trainable_variables: One array per variable of ``self.trainable_variables``.
+            non_trainable_variables: One array per variable of ``self.non_trainable_variables``.
+            metrics_variables: One array per variable of ``self.metrics_variables``.
+            x: Inputs ``(batch, ...)``.
+            y: Targets ``(batch, ...)``.
+            sample_weight: Weights ``(batch,)`` or ``None``.
+            training: Whether layers behave as in training.
+            optimizer_variables: One array per variable of the optimizer, in training.
+
+        Returns:
+            The scaled loss, shape ``()``, and ``(loss, y_pred, non_trainable_variables, metrics_variables)``.
+        """
+        values = (trainable_variables, non_trainable_variables, optimizer_variables or [], metrics_variables)
+        return step.loss_and_updates(self, TrainState(*map(list, values)), x, y, sample_weight, training)
+
+    def stateless_compute_loss(
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        metrics_variables: Any,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tuple[Any, tuple[Any, list[Any], list[Any]]]:
+        """Return the loss, shape ``()``, as a pure function, and the values of all variables after it.
+
+        Takes the values as ``compute_loss_and_updates`` does, and outputs ``y_pred`` computed before.
+        """
+        mapping = [
+            *zip(self.trainable_variables, trainable_variables, strict=True),
+            *zip(self.non_trainable_variables, non_trainable_variables, strict=True),
+            *zip(self.metrics_variables, metrics_variables, strict=True),
+        ]
+        with StatelessScope(mapping) as scope:
+            loss = self._call_compute_loss(x, y, y_pred, sample_weight, training)
+            non_trainable, metrics = (
+                [scope.get_current_value(v) for v in variables]
+                for variables in (self.non_trainable_variables, self.metrics_variables)
+            )
+        return loss, (trainable_variables, non_trainable, metrics)
+
     def train_step(self, state: Any, data: Any) -> tuple[Any, Any]:
         """Take one step: from ``(trainable, non_trainable, optimizer, metrics)`` values to logs and new ones."""
         return step.train_step(self, TrainState(*state), data)
@@ -151,51 +239,61 @@ class Programs(Layer):
 
     # The compiled steps, each from a TrainState to a TrainState
 
-    def make_train_function(self) -> loop.Step:
+    def make_train_function(self, force: bool = False) -> Execution:
         """Return the compiled training step."""
 
-        def train(state: TrainState, data: Any) -> tuple[Any, TrainState]:
-            logs, new = self.train_step(state, data)
+        def train(_: Any, state: TrainState, data: Any) -> tuple[Any, TrainState]:
+            logs, new = self.train_step(tuple(state), data)
             return logs, TrainState(*new)
 
-        return self._program("train", lambda: self._jit(train, donate_argnums=0))
+        parts = Parts(lambda state: (), lambda state: state, lambda _, new: new)
+        return self._execution("train", train, parts, force)
 
-    def make_test_function(self) -> loop.Step:
+    def make_test_function(self, force: bool = False) -> Execution:
         """Return the compiled evaluation step."""
 
-        def make() -> loop.Step:
-            def test(trainable: Any, rest: Any, data: Any) -> Any:
-                return self.test_step((trainable, *rest), data)
+        def test(trainable: Any, rest: Any, data: Any) -> Any:
+            logs, (_, *rest) = self.test_step((trainable, *rest), data)
+            return logs, tuple(rest)
 
-            compiled = self._jit(test, donate_argnums=1)
+        parts = Parts(
+            lambda state: state.trainable,
+            lambda state: (state.non_trainable, state.metrics),
+            lambda state, new: state._replace(non_trainable=new[0], metrics=new[1]),
+        )
+        return self._execution("test", test, parts, force)
 
-            def run(state: TrainState, data: Any) -> tuple[Any, TrainState]:
-                logs, new = compiled(state.trainable, (state.non_trainable, state.metrics), data)
-                return logs, state._replace(non_trainable=new[1], metrics=new[2])
-
-            return run
-
-        return self._program("test", make)
-
-    def make_predict_function(self) -> loop.Step:
+    def make_predict_function(self, force: bool = False) -> Execution:
         """Return the compiled prediction step."""
 
-        def make() -> loop.Step:
-            compiled = self._jit(lambda state, data: self.predict_step(state, data))
+        def predict(trainable: Any, non_trainable: Any, data: Any) -> Any:
+            return self.predict_step((trainable, non_trainable), data)
 
-            def run(state: TrainState, data: Any) -> tuple[Any, TrainState]:
-                outputs, non_trainable = compiled((state.trainable, state.non_trainable), (data[0],))
-                return outputs, state._replace(non_trainable=non_trainable)
+        parts = Parts(
+            lambda state: state.trainable,
+            lambda state: state.non_trainable,
+            lambda state, new: state._replace(non_trainable=new),
+        )
+        return self._execution("predict", predict, parts, force, donate=False)
 
-            return run
-
-        return self._program("predict", make)
-
-    def _program(self, name: str, make: Callable[[], loop.Step]) -> loop.Step:
-        if name not in self._programs:
-            self._programs[name] = make()
-        return self._programs[name]
-
-    def _jit(self, function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
-        wanted = self._compiled is None or self._compiled.jit
-        return jax.jit(function, **kwargs) if wanted and self.supports_jit else function
+    def _execution(
+        self, name: str, pure: Callable[..., Any], parts: Parts, force: bool, donate: bool = True
+    ) -> Execution:
+        # A program holds for the variables that were trainable, and the layers that trained, when it was made.
+        valid_for = (
+            [id(v) for v in self.trainable_variables],
+            [layer.trainable for layer in self._flatten_layers()],
+        )
+        made = self._programs.get(name)
+        if made is None or force or made[0] != valid_for:
+            compiled = self._compiled
+            execution = Execution(
+                pure,
+                parts,
+                compiled=(compiled is None or compiled.jit) and self.supports_jit,
+                donate=donate,
+                steps=1 if compiled is None else compiled.steps_per_execution,
+                auto=compiled is not None and compiled.auto_steps and donate,
+            )
+            made = self._programs[name] = (valid_for, execution)
+        return made[1]

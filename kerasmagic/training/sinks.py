@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.training.events import Sink
 from kerasmagic.training.terminal import TerminalSink
 
@@ -28,6 +29,19 @@ def plain_sink(level: int) -> Sink:
     return TerminalSink(lines_only=level == 2)
 
 
+def verbosity(verbose: int | str) -> int:
+    """Return ``verbose`` as a number; ``"auto"`` is 1.
+
+    Raises:
+        InvalidArgument: If it is none of these.
+    """
+    if verbose in (0, 1, 2):
+        return int(verbose)
+    if verbose == "auto":
+        return 1
+    raise InvalidArgument(f"`verbose` must be 0, 1, 2 or 'auto'. Received: verbose={verbose!r}")
+
+
 def default_sinks(verbose: int | str, fallback: SinkFactory = plain_sink) -> list[Sink]:
     """Return the views for ``verbose``: none for 0, else what the front end offers, else ``fallback``.
 
@@ -36,7 +50,7 @@ def default_sinks(verbose: int | str, fallback: SinkFactory = plain_sink) -> lis
     >>> default_sinks(0), [type(sink).__name__ for sink in default_sinks("auto")]
     ([], ['TerminalSink'])
     """
-    level = 1 if verbose in ("auto", True) else int(verbose)
+    level = verbosity(verbose)
     if not level:
         return []
     sink = _factory[0](level) if _factory else None

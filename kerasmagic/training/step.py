@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from kerasmagic.core import tree
 from kerasmagic.core.scope import StatelessScope
+from kerasmagic.training.data.source import step_parts
 from kerasmagic.training.state import TrainState
 
 
@@ -23,10 +24,10 @@ def train_step(model: Any, state: TrainState, data: Any) -> tuple[dict[str, Any]
     Returns:
         The metrics so far, arrays of shape ``()``, and the next state.
     """
-    x, y, sample_weight = unpack(data)
+    x, y, sample_weight = step_parts(data)
 
     def loss_of(trainable: list[Any]) -> tuple[Any, Any]:
-        return _loss_and_updates(model, state._replace(trainable=trainable), x, y, sample_weight)
+        return loss_and_updates(model, state._replace(trainable=trainable), x, y, sample_weight)
 
     (_, (loss, y_pred, non_trainable, metrics)), grads = jax.value_and_grad(loss_of, has_aux=True)(
         state.trainable
@@ -38,8 +39,8 @@ def train_step(model: Any, state: TrainState, data: Any) -> tuple[dict[str, Any]
 
 def test_step(model: Any, state: TrainState, data: Any) -> tuple[dict[str, Any], TrainState]:
     """Measure loss and metrics of a batch without learning from it."""
-    x, y, sample_weight = unpack(data)
-    _, (loss, y_pred, non_trainable, metrics) = _loss_and_updates(
+    x, y, sample_weight = step_parts(data)
+    _, (loss, y_pred, non_trainable, metrics) = loss_and_updates(
         model, state, x, y, sample_weight, training=False
     )
     state = state._replace(non_trainable=non_trainable, metrics=metrics)
@@ -48,15 +49,19 @@ def test_step(model: Any, state: TrainState, data: Any) -> tuple[dict[str, Any],
 
 def predict_step(model: Any, state: TrainState, data: Any) -> tuple[Any, TrainState]:
     """Return the outputs for a batch, and the state."""
-    x, _, _ = unpack(data)
+    x, _, _ = step_parts(data)
     kwargs = {"training": False} if model._call_has_training else {}
     outputs, non_trainable = model.stateless_call(state.trainable, state.non_trainable, x, **kwargs)
     return outputs, state._replace(non_trainable=non_trainable)
 
 
-def _loss_and_updates(
+def loss_and_updates(
     model: Any, state: TrainState, x: Any, y: Any, sample_weight: Any, training: bool = True
 ) -> tuple[Any, Any]:
+    """Return the loss to differentiate, and ``(loss, y_pred, non_trainable, metrics)``.
+
+    The first is the loss times the optimizer's scale, if it has one.
+    """
     kwargs = {"training": training} if model._call_has_training else {}
     variables = model.metrics_variables
     # Layers may update metrics of their own in `call`.
@@ -72,7 +77,7 @@ def _loss_and_updates(
     with StatelessScope(mapping) as scope:
         model._losses_override = losses
         try:
-            loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+            loss = model._call_compute_loss(x, y, y_pred, sample_weight, training)
         finally:
             model._losses_override = None
         metrics = [scope.get_current_value(v) for v in variables]
@@ -97,21 +102,3 @@ def _update_metrics(
         logs = model.compute_metrics(x, y, y_pred, sample_weight)
         metrics = [scope.get_current_value(v) for v in model.metrics_variables]
     return logs, state._replace(metrics=metrics)
-
-
-def unpack(data: Any) -> tuple[Any, Any, Any]:
-    """Return ``(x, y, sample_weight)`` of a batch; what is missing is ``None``.
-
-    >>> unpack((1, 2))
-    (1, 2, None)
-    """
-    if not isinstance(data, (tuple, list)):
-        return data, None, None
-    if isinstance(data, list):
-        data = tuple(data)
-    if not 1 <= len(data) <= 3:
-        raise ValueError(
-            "Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, sample_weight)`, "
-            f"found a tuple of {len(data)}."
-        )
-    return (*data, *(None,) * (3 - len(data)))  # type: ignore[return-value]

@@ -18,23 +18,57 @@ from kerasmagic.core.serialization import deserialize_keras_object, serialize_ke
 from kerasmagic.core.symbolic import KerasTensor
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.foundation.registry import LOSSES, METRICS, get_registered_object
-from kerasmagic.training import events, loop, step
+from kerasmagic.training import events, loop, measuring
 from kerasmagic.training.compile import CompiledLoss, CompiledMetrics
 from kerasmagic.training.data import Source, as_source, train_validation_split
-from kerasmagic.training.data.arrays import to_device
+from kerasmagic.training.data.arrays import standardize, to_device
+from kerasmagic.training.data.checks import refuse_missing
+from kerasmagic.training.data.source import step_parts
 from kerasmagic.training.programs import Compiled, Programs
-from kerasmagic.training.sinks import default_sinks
+from kerasmagic.training.sinks import default_sinks, verbosity
 
 _runs = itertools.count(1)
 
 
 class Trainer(Programs):
-    """The part of a model that learns."""
+    """The part of a model that learns.
+
+    Instead of ``fit`` a loop can be written in plain JAX. ``stateless_call`` of a model or layer,
+    ``stateless_apply`` of an optimizer and ``stateless_update_state`` of a metric are pure functions of the
+    values of their variables, which are assigned when the loop is done:
+
+    >>> import jax, numpy as np, kerasmagic as keras
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> optimizer, loss_fn = keras.optimizers.Adam(0.1), keras.losses.MeanSquaredError()
+    >>> optimizer.build(model.trainable_variables)
+    >>> def loss_of(trainable, non_trainable, x, y):
+    ...     y_pred, non_trainable = model.stateless_call(trainable, non_trainable, x, training=True)
+    ...     return loss_fn(y, y_pred), non_trainable
+    >>> @jax.jit
+    ... def step(trainable, non_trainable, slots, x, y):
+    ...     grad = jax.value_and_grad(loss_of, has_aux=True)
+    ...     (loss, non_trainable), grads = grad(trainable, non_trainable, x, y)
+    ...     trainable, slots = optimizer.stateless_apply(slots, grads, trainable)
+    ...     return loss, (trainable, non_trainable, slots)
+    >>> groups = model.trainable_variables, model.non_trainable_variables, optimizer.variables
+    >>> state = tuple([v.value for v in group] for group in groups)
+    >>> x, losses = np.ones((4, 3), "float32"), []
+    >>> for _ in range(20):
+    ...     loss, state = step(*state, x, x[:, :1])
+    ...     losses.append(float(loss))
+    >>> for group, values in zip(groups, state):
+    ...     for variable, value in zip(group, values):
+    ...         _ = variable.assign(value)
+    >>> losses[-1] < losses[0]
+    True
+    """
 
     stop_training = False
     stop_evaluating = False
     stop_predicting = False
     history: Any = None
+    # Where a callback has brought the model back to: the epoch, and how many batches of it are done.
+    _resumed: tuple[int, int] | None = None
 
     def compile(
         self,
@@ -57,7 +91,8 @@ class Trainer(Programs):
             metrics: A list of metrics, their names or functions; by output for several outputs.
             weighted_metrics: The same, measured with sample weights.
             run_eagerly: Whether to run the steps uncompiled, to debug them.
-            steps_per_execution: Steps between two looks at callbacks and views.
+            steps_per_execution: Steps that go to the device in one program, between two looks at callbacks
+                and views; ``"auto"`` takes as many as pay, judged by the time of the first steps.
             jit_compile: Whether to compile the steps; ``"auto"`` does.
             auto_scale_loss: Whether float16 training scales the loss.
 
@@ -81,7 +116,8 @@ class Trainer(Programs):
             ):
                 _known(identifier, "metric")
         names = getattr(self, "output_names", None)
-        steps = 1 if steps_per_execution == "auto" else steps_per_execution
+        auto = steps_per_execution == "auto"
+        steps = 1 if auto else steps_per_execution
         if not isinstance(steps, int) or steps < 1:
             raise InvalidArgument(
                 f"`steps_per_execution` must be a positive integer or 'auto', not {steps!r}."
@@ -94,6 +130,7 @@ class Trainer(Programs):
             run_eagerly=run_eagerly,
             jit=jit_compile is not False and not run_eagerly,
             steps_per_execution=steps,
+            auto_steps=auto,
             config={**config, "optimizer": found},
         )
         self._programs.clear()
@@ -144,7 +181,13 @@ class Trainer(Programs):
             InvalidArgument: If arguments contradict each other or data does not fit the model.
             KeyboardInterrupt: When interrupted; the weights are then those of the last finished step.
         """
-        compiled = self._require_compiled("fit")
+        self._require_compiled("fit")
+        for name, value in {"epochs": epochs, "initial_epoch": initial_epoch}.items():
+            if not hasattr(value, "__index__") or value < 0:
+                raise InvalidArgument(
+                    f"`{name}` must be a whole number from 0 on. Received: {name}={value!r}"
+                )
+        _check_frequency(validation_freq)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split(
                 (x, y, sample_weight), validation_split
@@ -158,23 +201,26 @@ class Trainer(Programs):
             class_weight=class_weight,
             steps=steps_per_epoch,
         )
-        self._prepare(source.first())
+        first = source.first()
+        self._prepare(first)
+        self._check_values(source.arrays or step_parts(first), first)
         validate = None
         if validation_data is not None:
             options = {"batch_size": validation_batch_size or batch_size, "steps": validation_steps}
             validate = self._validator(validation_data, options)
         steps = steps_per_epoch or source.steps
         self.stop_training = False
+        self._resumed = None
         # Views count steps against the limit; callbacks see it in their parameters.
         callback_list = self._callbacks(
-            callbacks, {"epochs": epochs, "steps": steps, "verbose": 0 if verbose == 0 else 1}
+            callbacks, {"epochs": epochs, "steps": steps, "verbose": verbosity(verbose)}
         )
         plan = loop.Plan(
             epochs,
             initial_epoch,
             steps_per_epoch,
-            compiled.steps_per_execution,
-            validate,
+            steps,
+            None if validate is None else lambda: validate(callback_list),
             lambda epoch: _is_due(epoch, validation_freq),
         )
         sinks = default_sinks(verbose)
@@ -200,14 +246,16 @@ class Trainer(Programs):
             time=time.time(),
         )
 
-    def _validator(self, data: Any, options: dict[str, Any]) -> Callable[[], dict[str, float]]:
-        if isinstance(data, (tuple, list)) and len(data) in (2, 3):
-            x, y, weight = (*data, None)[:3]
-        else:
-            x, y, weight = data, None, None
+    def _validator(self, data: Any, options: dict[str, Any]) -> Callable[[Any], dict[str, float]]:
+        x, y, weight = step_parts(data)
         source = as_source(x, y, weight, **options)
-        silent = callbacks_module.CallbackList([], model=self)
-        return lambda: loop.evaluate(self, self.make_test_function(), source, options["steps"], silent)
+
+        def validate(callbacks: Any) -> dict[str, float]:
+            self.stop_evaluating = False
+            execution = self.make_test_function()
+            return measuring.Measurement(self, execution, source, options["steps"], callbacks).evaluate()
+
+        return validate
 
     def evaluate(
         self,
@@ -226,7 +274,7 @@ class Trainer(Programs):
             x: Inputs, as for ``fit``.
             y: Targets, as for ``fit``.
             batch_size: Samples in a batch; 32 when ``None``.
-            verbose: Whether to show progress; accepted for compatibility.
+            verbose: 0 shows nothing; 1 a progress bar; 2 one line.
             sample_weight: Weights ``(samples,)``.
             steps: Batches to take.
             callbacks: Callbacks to call.
@@ -237,23 +285,13 @@ class Trainer(Programs):
         """
         self._require_compiled("evaluate")
         source = as_source(x, y, sample_weight, batch_size=batch_size, steps=steps)
-        self._prepare(source.first())
+        first = source.first()
+        self._prepare(first)
+        self._check_labels(step_parts(first)[1] if source.arrays is None else source.arrays[1])
         self.stop_evaluating = False
-        logs = loop.evaluate(
-            self,
-            self.make_test_function(),
-            source,
-            steps,
-            self._callbacks(callbacks, {"steps": steps}, history=False),
-        )
-        if return_dict:
-            return logs
-        first = [name for name in ("loss",) if name in logs]
-        ordered = [
-            logs[name]
-            for name in (*first, *(n for n in self.get_metrics_result() if n in logs and n != "loss"))
-        ]
-        return ordered[0] if len(ordered) == 1 else ordered
+        callback_list = self._callbacks(callbacks, {"steps": steps or source.steps}, verbose)
+        logs = measuring.Measurement(self, self.make_test_function(), source, steps, callback_list).evaluate()
+        return logs if return_dict else self._in_order(logs)
 
     def predict(
         self,
@@ -268,7 +306,7 @@ class Trainer(Programs):
         Args:
             x: Inputs, as for ``fit``.
             batch_size: Samples in a batch; 32 when ``None``.
-            verbose: Whether to show progress; accepted for compatibility.
+            verbose: 0 shows nothing; 1 a progress bar; 2 one line.
             steps: Batches to take.
             callbacks: Callbacks to call.
 
@@ -277,12 +315,13 @@ class Trainer(Programs):
         """
         source = as_source(x, batch_size=batch_size, steps=steps)
         first = source.first()
-        self._ensure_built(step.unpack(first)[0])
+        self._ensure_built(step_parts(first)[0])
         self.stop_predicting = False
         batches = source.batches
-        data = dataclasses.replace(source, batches=lambda: map(step.unpack, batches()))
-        callback_list = self._callbacks(callbacks, {"steps": steps}, history=False)
-        return loop.predict(self, self.make_predict_function(), data, steps, callback_list)
+        data = dataclasses.replace(source, batches=lambda: ((step_parts(batch)[0],) for batch in batches()))
+        callback_list = self._callbacks(callbacks, {"steps": steps or source.steps}, verbose)
+        execution = self.make_predict_function()
+        return measuring.Measurement(self, execution, data, steps, callback_list).predict()
 
     def train_on_batch(
         self,
@@ -303,33 +342,35 @@ class Trainer(Programs):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch as NumPy arrays."""
-        return self.predict(x, batch_size=max((len(leaf) for leaf in tree.flatten(x)), default=1))
+        return self.predict(x, batch_size=max((len(leaf) for leaf in tree.flatten(x)), default=1), verbose=0)
 
     def _on_batch(
-        self, make: Callable[[], loop.Step], x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool
+        self, make: Callable[[], Any], x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool
     ) -> Any:
         self._require_compiled("train_on_batch")
         size = len(tree.flatten(x)[0])
         source = as_source(x, y, weight, batch_size=size, class_weight=class_weight)
         batch = source.first()
         self._prepare(batch)
-        logs = loop.one_batch(self, make(), batch)
-        if return_dict:
-            return logs
-        values = [logs[name] for name in self.get_metrics_result() if name in logs]
+        self.reset_metrics()
+        logs = measuring.one_batch(self, make(), batch)
+        return logs if return_dict else self._in_order(logs)
+
+    def _in_order(self, logs: dict[str, Any]) -> Any:
+        """Return measurements as a list, the loss first; one alone as itself."""
+        names = dict.fromkeys([*self.metrics_names, *sorted(logs)])
+        values = [logs[name] for name in names if name in logs]
         return values[0] if len(values) == 1 else values
 
-    def _callbacks(self, callbacks: Any, params: dict[str, Any], history: bool = True) -> Any:
+    def _callbacks(self, callbacks: Any, params: dict[str, Any], verbose: Any = None) -> Any:
+        """Return the callbacks as one; those of ``fit``, where ``verbose`` is ``None``, with a history."""
         if isinstance(callbacks, callbacks_module.CallbackList):
             return callbacks
-        listed = (
-            []
-            if callbacks is None
-            else list(callbacks)
-            if isinstance(callbacks, (list, tuple))
-            else [callbacks]
-        )
-        return callbacks_module.CallbackList(listed, add_history=history, model=self, **params)
+        fitting = verbose is None
+        if not fitting:
+            params = {"epochs": 1, "verbose": verbosity(verbose), **params}
+        bar = [] if fitting or verbose == 0 else [callbacks_module.ProgbarLogger()]
+        return callbacks_module.CallbackList(callbacks, fitting, bar, model=self, **params)
 
     # Building from a batch
 
@@ -340,7 +381,7 @@ class Trainer(Programs):
     def _prepare(self, batch: Any) -> None:
         """Build the model, its losses and metrics and the optimizer for batches like this one."""
         compiled = self._require_compiled("fit")
-        x, y, _ = step.unpack(batch)
+        x, y, _ = step_parts(batch)
         self._ensure_built(x)
         loss_built = compiled.loss is None or compiled.loss.built
         if y is not None and not (loss_built and compiled.metrics.built):
@@ -351,8 +392,27 @@ class Trainer(Programs):
                 compiled.loss.build(targets, outputs)
             if not compiled.metrics.built:
                 compiled.metrics.build(targets, outputs)
-        if compiled.optimizer is not None and not compiled.optimizer.built:
-            compiled.optimizer.build(self.trainable_variables)
+        if compiled.optimizer is not None:
+            compiled.optimizer.keep_up_with(self.trainable_variables)
+
+    def _check_labels(self, y: Any) -> None:
+        loss = self._require_compiled("fit").loss
+        if y is not None and loss is not None and loss.built:
+            loss.check_labels(tree.map_structure(standardize, y))
+
+    def _check_values(self, data: tuple[Any, ...], first: Any) -> None:
+        """Refuse data that would destroy the weights."""
+        self._check_labels(data[1])
+        data = tree.map_structure(standardize, data)
+
+        def loss_of(sample: int) -> float:
+            size = len(next(leaf for leaf in tree.flatten(first) if leaf is not None))
+            rows = slice(sample, sample + size)
+            batch = tree.map_structure(lambda leaf: None if leaf is None else leaf[rows], data)
+            self.reset_metrics()
+            return measuring.one_batch(self, self.make_test_function(), batch).get("loss", 0.0)
+
+        refuse_missing(data, loss_of)
 
     # Configuration
 
@@ -378,6 +438,15 @@ def _open_batch(x: Any) -> Any:
 def _known(identifier: str, kind: str) -> None:
     if get_registered_object(identifier) is None:
         (LOSSES if kind == "loss" else METRICS).find(identifier)
+
+
+def _check_frequency(frequency: Any) -> None:
+    listed = [frequency] if hasattr(frequency, "__index__") else frequency
+    if not isinstance(listed, (list, tuple, set, range)) or any(each < 1 for each in listed):
+        raise InvalidArgument(
+            "`validation_freq` must be a number of epochs from 1 on, or a list of epochs counted from 1. "
+            f"Received: validation_freq={frequency!r}"
+        )
 
 
 def _is_due(epoch: int, frequency: Any) -> bool:

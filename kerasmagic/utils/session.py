@@ -33,7 +33,7 @@ def set_random_seed(seed: int) -> None:
         raise InvalidArgument(f"`seed` must be a non-negative integer. Received: seed={seed!r}")
     random.seed(int(seed))
     np.random.seed(int(seed) % 2**32)  # noqa: NPY002 - users' own code draws from the global generator
-    reset_global_seed(int(seed))
+    reset_global_seed()
 
 
 def clear_session(free_memory: bool = True) -> None:

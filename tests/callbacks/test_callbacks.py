@@ -30,7 +30,7 @@ class Model:
         self.weight = 0.0
         self.history: Any = None
         self.trainable_variables: list[Any] = []
-        self._initial_epoch = 0
+        self._resumed: Any = None
         self.saved: list[str] = []
 
     def get_weights(self) -> list[float]:
@@ -231,7 +231,7 @@ def test_training_goes_on_from_the_last_epoch(tmp_path: Path) -> None:
     assert callback.restored is None
     train(callback, model, range(2))
     again, restored = backup(directory)
-    assert (restored.weight, restored._initial_epoch, again.restored) == (8.0, 2, {"epoch": 2, "batch": 0})
+    assert (restored.weight, restored._resumed, again.restored) == (8.0, (2, 0), {"epoch": 2, "batch": 0})
     assert restored.optimizer.built
     train(again, restored, range(2, 3))
     assert len(list(directory.glob("*.h5"))) == 1
@@ -395,6 +395,13 @@ def test_what_a_callback_puts_into_the_logs_the_next_ones_see() -> None:
     assert logs["learning_rate"] == 1.0
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a line be written over, as in a terminal."""
+    monkeypatch.setattr("kerasmagic.callbacks.text._is_live", lambda: True)
+
+
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 def test_progress_is_written(capsys: pytest.CaptureFixture[str], verbose: int) -> None:
     bar = callbacks.ProgbarLogger()
@@ -413,6 +420,7 @@ def test_progress_is_written(capsys: pytest.CaptureFixture[str], verbose: int) -
         assert ("\r" in text) == (verbose == 1)
 
 
+@pytest.mark.usefixtures("terminal")
 def test_progress_without_an_end_learns_it(capsys: pytest.CaptureFixture[str]) -> None:
     bar = callbacks.ProgbarLogger()
     bar.set_params({"verbose": 1, "epochs": 1, "steps": None})

@@ -47,7 +47,7 @@ def test_weights_come_with_the_first_call():
     y = layer(np.ones((2, 3), "float32"))
     assert y.shape == (2, 4)
     assert [w.shape for w in layer.weights] == [(3, 4), (4,)]
-    np.testing.assert_allclose(y, np.ones((2, 3)) @ layer.w.numpy() + layer.b.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(y, np.ones((2, 3)) @ layer.w.numpy() + layer.b.numpy(), rtol=1e-6, atol=1e-6)
 
 
 def test_nested_layers_share_their_weights_with_the_outer_one():

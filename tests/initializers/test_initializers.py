@@ -18,6 +18,9 @@ from kerasmagic.foundation.errors import UnknownName
 from kerasmagic.foundation.registry import INITIALIZERS
 from tests.tools import public_names
 
+# The host rounds the multiplication and the addition of a range once, as XLA does where it fuses them.
+pytestmark = pytest.mark.usefixtures("optimized")
+
 EXACT = {
     "Constant": [{}, {"value": 2.5}, {"value": [1.0, 2.0, 3.0, 4.0]}],
     "Zeros": [{}],

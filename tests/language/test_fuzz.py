@@ -15,7 +15,8 @@ from tests.language.test_expand import TOO_MUCH
 from tests.language.test_mistakes import CASES
 from tests.language.words import VOCABULARY
 
-_WORDS = """input output compile for in block weight state conv dense lstm bi td relu same x y f n add max
+_WORDS = """input output compile for in block layer model ops.mean weight state
+conv dense lstm bi td relu same x y f n add max
 ( ) [ ] { } , -> + - * / // /2 = == := : ! . ... @ # " ' \\ | ; ? 3 16 -1 1e-3 .5 3x3 28x28x1 3same
 l2(1e-4) Dense( {n} {n+} 'text' true none adam mse jnp.sum(x) training lambda é 😀"""
 _ALPHABET = [
@@ -109,3 +110,17 @@ def test_long_and_deep_texts_take_bounded_time(name):
     start = time.process_time()
     read(LONG[name])
     assert time.process_time() - start < 20
+
+
+@pytest.mark.slow
+def test_many_texts():
+    """A million of them: ``python -m tests.language.fuzz``."""
+    from tests.language.fuzz import run
+
+    run(10_000_000, 20_000, report_every=0)
+
+
+def test_some_of_the_million_texts():
+    from tests.language.fuzz import run
+
+    run(0, 300, report_every=0)

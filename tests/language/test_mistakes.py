@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,42 @@ FIXES = [
 def test_the_fix_that_is_named_works(wrong, right):
     assert _report(f"%%model m\n{wrong}")
     assert not _report(f"%%model m\n{right}")
+
+
+def _mended(cell: str) -> str | None:
+    """Return a cell with what its first error suggests in the place that it marks."""
+    top, _, body = cell.partition("\n")
+    magic, _, rest = top.partition(" ")
+    try:
+        if magic == "%%model":
+            read_model(body, VOCABULARY, first_line=2)
+        else:
+            read_layer(rest, body, VOCABULARY, header_column=len(magic) + 2)
+    except DefinitionErrors as error:
+        first = error.errors[0]
+        found = re.fullmatch(r"Did you mean '(.*)'\?", first.hint or "")
+        if found is None or first.span is None:
+            return None
+        lines = cell.split("\n")
+        line = lines[first.span.line - 1]
+        lines[first.span.line - 1] = (
+            line[: first.span.column - 1] + found.group(1) + line[first.span.end_column - 1 :]
+        )
+        return "\n".join(lines)
+    return None
+
+
+MENDED = [(cell, new) for cell, _ in CASES if (new := _mended(cell)) is not None]
+
+
+def test_many_mistakes_come_with_the_right_spelling():
+    assert len(MENDED) >= 20
+
+
+@pytest.mark.parametrize(("cell", "mended"), MENDED, ids=[repr(cell) for cell, _ in MENDED])
+def test_the_spelling_that_is_suggested_works(cell, mended):
+    word = re.search(r"Did you mean '(.*?)'\?", _report(cell))
+    assert word is not None
+    # Another error of the cell may be left, or come to light; the word that was suggested is none.
+    assert f"'{word[1]}' is no" not in _report(mended)
+    assert _report(cell).split("\n\n")[0] not in _report(mended)

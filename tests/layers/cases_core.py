@@ -57,8 +57,14 @@ DENSE: list[Case] = [
         {
             "equation": "ab,bc->ac",
             "output_shape": 6,
+            "bias_axes": "c",
+            "kernel_initializer": "he_normal",
+            "bias_initializer": "ones",
             "kernel_regularizer": "l2",
+            "bias_regularizer": L2,
             "activity_regularizer": "l2",
+            "kernel_constraint": MAX_NORM,
+            "bias_constraint": "non_neg",
         },
         (3, 5),
     ),
@@ -67,18 +73,22 @@ DENSE: list[Case] = [
 NOT_CAST = (
     "embeddings do not cast their inputs: scores of float32 vectors are float32, Keras' symbolic ones are not"
 )
+VECTORS = {
+    "embeddings_initializer": "he_normal",
+    "embeddings_regularizer": "l2",
+    "embeddings_constraint": MAX_NORM,
+}
 EMBEDDING: list[Case] = [
     Case("Embedding", {"input_dim": 10, "output_dim": 4}, (2, 5), dtype="int32", open_axes=(0, 1)),
     Case("Embedding", {"input_dim": 10, "output_dim": 4, "mask_zero": True}, (3, 6), dtype="int32", high=4),
-    Case(
-        "Embedding", {"input_dim": 10, "output_dim": 3, "embeddings_regularizer": "l2"}, (4,), dtype="int32"
-    ),
+    Case("Embedding", {"input_dim": 10, "output_dim": 3, **VECTORS}, (4,), dtype="int32"),
     Case("Embedding", {"input_dim": 10, "output_dim": 6, "lora_rank": 2}, (2, 5), dtype="int32"),
     Case("Embedding", {"input_dim": 10, "output_dim": 6, "input_length": 5}, (2, 5), dtype="int32"),
     Case(
         "Embedding", {"input_dim": 10, "output_dim": 6, "activity_regularizer": "l2"}, (2, 5), dtype="int32"
     ),
     Case("ReversibleEmbedding", {"input_dim": 10, "output_dim": 4}, (2, 5), dtype="int32"),
+    Case("ReversibleEmbedding", {"input_dim": 10, "output_dim": 4, **VECTORS}, (2, 5), dtype="int32"),
     Case(
         "ReversibleEmbedding",
         {"input_dim": 10, "output_dim": 4, "mask_zero": True},

@@ -7,6 +7,16 @@ from tests.layers.case import Case
 TRAIN = {"training": True}
 CLIPPING = {"rmax": 1.1, "rmin": 0.9, "dmax": 0.2}
 
+OPTIONS = {
+    "beta_initializer": "ones",
+    "gamma_initializer": "zeros",
+    "beta_regularizer": "l2",
+    "gamma_regularizer": "l1",
+    "beta_constraint": "non_neg",
+    "gamma_constraint": "non_neg",
+}
+STATISTICS = {"moving_mean_initializer": "ones", "moving_variance_initializer": "zeros"}
+
 BATCH: list[Case] = [
     Case("BatchNormalization", {}, (4, 5)),
     Case("BatchNormalization", {}, (4, 5), call=TRAIN),
@@ -16,12 +26,7 @@ BATCH: list[Case] = [
     Case("BatchNormalization", {}, (4, 3, 5), call=TRAIN, mask=True, open_axes=(0, 1)),
     Case("BatchNormalization", {}, (4, 3, 5), mask=True),
     Case("BatchNormalization", {"trainable": False}, (4, 5), call=TRAIN),
-    Case(
-        "BatchNormalization",
-        {"beta_regularizer": "l2", "gamma_regularizer": "l1", "gamma_constraint": "non_neg"},
-        (4, 5),
-        call=TRAIN,
-    ),
+    Case("BatchNormalization", {**OPTIONS, **STATISTICS}, (4, 5), call=TRAIN),
     Case("BatchNormalization", {"renorm": True}, (4, 5), call=TRAIN),
     Case("BatchNormalization", {"renorm": True}, (4, 5)),
     Case(
@@ -45,11 +50,12 @@ OTHERS: list[Case] = [
     Case("LayerNormalization", {"axis": [-1, -2], "center": False}, (2, 3, 4)),
     Case("LayerNormalization", {"scale": False}, (2, 3, 4), open_axes=(0, 1)),
     Case("LayerNormalization", {"rms_scaling": True}, (2, 4)),
-    Case("LayerNormalization", {"beta_regularizer": "l2", "gamma_constraint": "non_neg"}, (2, 4)),
+    Case("LayerNormalization", OPTIONS, (2, 4)),
     Case("GroupNormalization", {"groups": 2}, (2, 3, 4)),
     Case("GroupNormalization", {"groups": 2}, (2, 4, 4, 6), open_axes=(0, 1, 2)),
     Case("GroupNormalization", {"groups": -1}, (2, 4, 4, 6)),
     Case("GroupNormalization", {"groups": 3, "axis": 1, "center": False}, (2, 6, 4, 4)),
+    Case("GroupNormalization", {"groups": 2, **OPTIONS}, (2, 4)),
     Case("GroupNormalization", {"groups": 1, "scale": False, "epsilon": 0.1}, (2, 4), mask=True),
     Case("RMSNormalization", {}, (4, 5)),
     # An axis that is not among the last ones fails in Keras: its scale does not broadcast.

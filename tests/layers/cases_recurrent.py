@@ -9,6 +9,17 @@ from tests.layers.case import Case, nested
 X = (3, 5, 2)
 BOTH_OPEN = (0, 1)
 NO_SEED = "Keras' SimpleRNN loses its seed."
+OPTIONS: dict[str, Any] = {
+    "kernel_initializer": "he_normal",
+    "recurrent_initializer": "glorot_uniform",
+    "bias_initializer": "ones",
+    "kernel_regularizer": "l2",
+    "recurrent_regularizer": "l1",
+    "bias_regularizer": "l2",
+    "kernel_constraint": "non_neg",
+    "recurrent_constraint": "max_norm",
+    "bias_constraint": "unit_norm",
+}
 UNROLLED = "An unrolled loop needs a fixed time, and Keras cannot unroll over an open one either."
 PARTS: list[dict[str, Any]] = [
     {},
@@ -30,22 +41,7 @@ def rows(layer: str) -> list[Case]:
         *(Case(layer, {"units": 4, **part}, X, mask=True, open_axes=BOTH_OPEN) for part in MASKED_PARTS),
         Case(layer, {"units": 4, "unroll": True, "return_sequences": True}, X, note=UNROLLED),
         Case(layer, {"units": 4, "unroll": True, "go_backwards": True}, X, mask=True, note=UNROLLED),
-        Case(
-            layer,
-            {
-                "units": 3,
-                "kernel_initializer": "he_normal",
-                "recurrent_initializer": "glorot_uniform",
-                "bias_initializer": "ones",
-                "kernel_regularizer": "l2",
-                "recurrent_regularizer": "l1",
-                "bias_regularizer": "l2",
-                "kernel_constraint": "non_neg",
-                "recurrent_constraint": "max_norm",
-                "bias_constraint": "unit_norm",
-            },
-            X,
-        ),
+        Case(layer, {"units": 3, **OPTIONS}, X),
     ]
 
 
@@ -55,14 +51,24 @@ def dropouts(layer: str, **more: Any) -> list[Case]:
     return [Case(layer, {"units": 4, **config}, X, call={"training": True}, **more) for config in configs]
 
 
+OF_CELL: dict[str, dict[str, Any]] = {
+    "LSTMCell": {"recurrent_activation": "tanh", "unit_forget_bias": False},
+    "GRUCell": {"recurrent_activation": "tanh", "reset_after": False},
+}
+
+
 def cells() -> list[Case]:
     """Return the cells inside a walk, alone and stacked."""
     found = []
     for name in ("SimpleRNNCell", "LSTMCell", "GRUCell"):
         cell = nested(name, units=3)
         stack = nested("StackedRNNCells", cells=[cell, nested("LSTMCell", units=4)])
+        with_options = nested(name, units=3, activation="relu", **OPTIONS, **OF_CELL.get(name, {}))
+        dropping = nested(name, units=3, use_bias=False, dropout=0.3, recurrent_dropout=0.4, seed=1)
         found += [
             Case("RNN", {"cell": cell, "return_state": True, "go_backwards": True}, X, mask=True),
+            Case("RNN", {"cell": with_options, "return_sequences": True, "unroll": True}, X, note=UNROLLED),
+            Case("RNN", {"cell": dropping}, X, call={"training": True}),
             Case("RNN", {"cell": stack}, X, mask=True, open_axes=BOTH_OPEN),
         ]
     return found
@@ -115,6 +121,7 @@ def convolutional() -> list[Case]:
             {**small, "activation": "relu", "recurrent_activation": "tanh", "kernel_regularizer": "l2"},
             line,
         ),
+        Case("ConvLSTM1D", {**small, **OPTIONS, "activity_regularizer": "l2"}, line),
         *(
             Case("ConvLSTM1D", {**small, **config}, line, call={"training": True})
             for config in ({"dropout": 0.3, "seed": 1}, {"dropout": 0.3, "recurrent_dropout": 0.4})
@@ -139,7 +146,14 @@ CASES: list[Case] = [
     Case("LSTM", {"units": 4, "recurrent_activation": "relu", "seed": 3}, X),
     Case("LSTM", {"units": 4, "unit_forget_bias": False}, X),
     Case("LSTM", {"units": 4, "use_cudnn": False, "activity_regularizer": "l2"}, X),
-    Case("GRU", {"units": 4, "recurrent_activation": "relu"}, X),
+    Case("GRU", {"units": 4, "recurrent_activation": "relu", "use_cudnn": False, "seed": 3}, X),
+    Case("GRU", {"units": 4, "activity_regularizer": "l2"}, X),
+    Case(
+        "RNN",
+        {"cell": nested("GRUCell", units=3), "return_sequences": True, "zero_output_for_mask": True},
+        X,
+        mask=True,
+    ),
     Case("GRU", {"units": 4, "reset_after": False, "return_sequences": True}, X, mask=True),
     Case("GRU", {"units": 4, "reset_after": False, "use_bias": False}, X),
     Case("GRU", {"units": 4, "reset_after": False, "recurrent_dropout": 0.4}, X, call={"training": True}),

@@ -100,6 +100,10 @@ def flat(structure: Any) -> list[Any]:
     return [structure]
 
 
+def _is_layer(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("module") == "keras.layers"
+
+
 def _is_shape(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(d, int) for d in value)
 
@@ -166,8 +170,8 @@ class Result:
     masks: list[np.ndarray | None]
     state: list[np.ndarray]
     losses: float
-    weight_gradients: list[np.ndarray]
-    input_gradients: list[np.ndarray]
+    weight_gradients: list[np.ndarray] = dataclasses.field(default_factory=list)
+    input_gradients: list[np.ndarray] = dataclasses.field(default_factory=list)
 
 
 class Row:
@@ -186,11 +190,16 @@ class Row:
             return getattr(self.library.layers, self.case.layer)(**{"name": "probe", **config})
 
     def _argument(self, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("module") == "keras.layers":
-            if self.dtype is not None:
-                value = {**value, "config": {**value["config"], "dtype": self.dtype}}
-            return self.library.deserialize(copy.deepcopy(value))
+        if _is_layer(value):
+            return self.library.deserialize(copy.deepcopy(self._of_type(value)))
         return [self._argument(item) for item in value] if isinstance(value, list) else value
+
+    def _of_type(self, value: Any) -> Any:
+        """Return a layer's serialized form with the row's dtype, and so the layers inside of it."""
+        if self.dtype is not None and _is_layer(value):
+            config = {name: self._of_type(item) for name, item in value["config"].items()}
+            return {**value, "config": {**config, "dtype": self.dtype}}
+        return [self._of_type(item) for item in value] if isinstance(value, list) else value
 
     @functools.cached_property
     def config(self) -> Any:
@@ -284,10 +293,22 @@ class Row:
         """Outputs and gradients with the drawn weights."""
         return self.run(self.values()[0])
 
+    def forward(self) -> Result:
+        """Return what the layer computes, without gradients."""
+        trainable, state = self.values()
+        outputs, masks, updated, losses = jax.jit(
+            lambda trainable: self.call(trainable, state, self.sample.inputs)
+        )(trainable)
+        return Result(
+            [np.asarray(y) for y in outputs],
+            [None if m is None else np.asarray(m) for m in masks],
+            [np.asarray(v) for v in updated],
+            float(sum(losses)),
+        )
+
     def outputs(self) -> list[Any]:
         """Return the outputs alone."""
-        trainable, state = self.values()
-        return jax.jit(lambda trainable: self.call(trainable, state, self.sample.inputs)[0])(trainable)
+        return self.forward().outputs
 
 
 def _cotangent(shape: tuple[int, ...]) -> np.ndarray:

@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import kerasmagic.layers as ours
 from kerasmagic.core.masking import get_keras_mask, set_keras_mask
-from kerasmagic.core.symbolic import KerasTensor
 from kerasmagic.numerics.attention import fused_attention, multi_head_attention
+from tests.layers.case import Case
+from tests.layers.drawn import HOW, assert_as_keras, examples, opened, options
 
 RNG = np.random.default_rng(0)
 
@@ -129,20 +130,8 @@ def test_projections_go_by_the_names_of_keras() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ours.Attention(score_mode="sum"), "score_mode"),
-        (lambda: ours.Attention(dropout=2.0), "`dropout` must be a number between 0 and 1"),
-        (lambda: ours.Attention()(draw(2, 3, 4)), "must be called on a list of inputs"),
-        (lambda: ours.Attention()([draw(2, 3, 4)]), "Received length: 1"),
         (lambda: ours.Attention()([draw(2, 3, 4)] * 2, mask=np.ones((2, 3), bool)), "mask must be a list"),
-        (lambda: ours.MultiHeadAttention(0, 2), "`num_heads` must be a positive integer"),
-        (lambda: ours.MultiHeadAttention(2, -1), "`key_dim` must be a positive integer"),
-        (lambda: ours.MultiHeadAttention(2, 2, value_dim=0), "`value_dim` must be a positive integer"),
-        (lambda: ours.MultiHeadAttention(2, 2, sliding_window=0), "`sliding_window` must be a positive"),
-        (lambda: ours.MultiHeadAttention(2, 2, attention_axes=1.5), "`attention_axes` must be an int"),
-        (
-            lambda: ours.MultiHeadAttention(2, 2, flash_attention=True, dropout=0.1),
-            "Dropout is not supported",
-        ),
+        (lambda: ours.Attention()([draw(2, 3, 4), draw(2, 3, 5)]), r"last sizes.*\(2, 3, 4\).*\(2, 3, 5\)"),
         (
             lambda: ours.MultiHeadAttention(2, 2, flash_attention=True)(
                 draw(1, 2, 3), draw(1, 2, 3), return_attention_scores=True
@@ -150,55 +139,80 @@ def test_projections_go_by_the_names_of_keras() -> None:
             "attention scores is not supported",
         ),
         (lambda: ours.MultiHeadAttention(2, 2)(draw(1, 2, 3), draw(1, 2, 3), draw(1, 3, 3)), "must be equal"),
-        (lambda: ours.GroupQueryAttention(2, 3, 2), "must be divisible"),
     ],
 )
-def test_a_wrong_argument_is_named(make: Any, message: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=message):
+def test_a_wrong_call_is_named(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make()
 
 
-@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
-# Each example compiles several programs: to shrink one takes minutes.
-@settings(max_examples=40, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-@given(data=st.data())
-def test_random_attention(keras: ModuleType, data: st.DataObject) -> None:
-    batch, queries, keys, dim = data.draw(st.tuples(*(st.integers(1, 4) for _ in range(4))))
-    kind = data.draw(st.sampled_from(["Attention", "AdditiveAttention", "MultiHead", "GroupQuery"]))
-    dropout = data.draw(st.sampled_from([0.0, 0.3]))
-    query, value = draw(batch, queries, dim), draw(batch, keys, dim)
-    call = data.draw(
-        st.fixed_dictionaries(
-            {name: st.booleans() for name in ("use_causal_mask", "return_attention_scores", "training")}
-        )
+RATES = st.sampled_from([0.0, 0.3])
+
+
+@st.composite
+def plain_attentions(draw: st.DrawFn) -> Case:
+    """Draw attention without projections: on a list, with a mask for each, causal, dropping."""
+    layer = draw(st.sampled_from(["Attention", "AdditiveAttention"]))
+    batch, queries, keys, dim, wide = draw(st.tuples(*(st.integers(1, 4) for _ in range(5))))
+    config = options(draw, use_scale=st.booleans(), dropout=RATES)
+    if layer == "Attention":
+        config |= options(draw, score_mode=st.sampled_from(["dot", "concat"]))
+    shapes = [(batch, queries, dim), (batch, keys, draw(st.sampled_from([dim, wide])))]
+    if shapes[1][-1] != dim or draw(st.booleans()):
+        shapes.append((batch, keys, dim))
+    names = ("use_causal_mask", "return_attention_scores", "training")
+    call = options(draw, **dict.fromkeys(names, st.booleans()))
+    mask = draw(st.sampled_from([False, True, "all"]))
+    return Case(layer, config, shapes, call=call, mask=mask, open_axes=opened(draw, [0, 1]))
+
+
+@st.composite
+def projected_attentions(draw: st.DrawFn) -> Case:
+    """Draw attention of several heads: all kinds of masks, windows, gates, and sizes for each input."""
+    layer = draw(st.sampled_from(["MultiHeadAttention", "GroupQueryAttention"]))
+    batch, queries, keys, heads = draw(st.tuples(*(st.integers(1, 4) for _ in range(4))))
+    config = options(
+        draw,
+        use_bias=st.booleans(),
+        use_gate=st.booleans(),
+        dropout=RATES,
+        sliding_window=st.integers(1, 3),
+        activity_regularizer=st.just("l2"),
     )
-    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
-    value_mask = rng.random((batch, keys)) < 0.6 if data.draw(st.booleans()) else None
-    if kind in ("Attention", "AdditiveAttention"):
-        config = {"use_scale": data.draw(st.booleans()), "dropout": dropout, "seed": 5}
-        inputs: tuple[Any, ...] = ([query, value],)
-        call["mask"] = [None, value_mask]
-        shapes: tuple[Any, ...] = ([query.shape, value.shape],)
+    if layer == "MultiHeadAttention":
+        config |= {"num_heads": heads, "key_dim": draw(st.integers(1, 3))}
+        config |= options(draw, output_shape=st.integers(1, 3) | st.just([2, 3]))
     else:
-        heads = data.draw(st.integers(1, 3))
-        config = {"dropout": dropout, "seed": 5, "use_bias": data.draw(st.booleans())}
-        config |= {
-            "use_gate": data.draw(st.booleans()),
-            "sliding_window": data.draw(st.sampled_from([None, 2])),
-        }
-        if kind == "MultiHead":
-            config |= {"num_heads": heads, "key_dim": data.draw(st.integers(1, 3))}
-        else:
-            config |= {"num_query_heads": 2 * heads, "num_key_value_heads": heads, "head_dim": 2}
-        kind, inputs, shapes = f"{kind}Attention", (query, value), (query.shape, value.shape)
-        call["value_mask"] = value_mask
-    theirs, mine = (getattr(library, kind)(**config) for library in (keras.layers, ours))
-    for layer in (theirs, mine):
-        layer.build(*shapes)
-    weights = weights_for(theirs)
-    theirs.set_weights(weights)
-    mine.set_weights(weights)
-    close(mine(*inputs, **call), theirs(*inputs, **call))
-    symbols = jax.tree.map(lambda x: KerasTensor((None, None, dim)), inputs)
-    result = mine(*symbols, **{k: v for k, v in call.items() if "mask" not in k or k == "use_causal_mask"})
-    assert len(jax.tree.leaves(result)) == 1 + call["return_attention_scores"]
+        groups = draw(st.integers(1, 2))
+        config |= {"num_query_heads": groups * heads, "num_key_value_heads": heads, "head_dim": 2}
+    call = options(draw, **dict.fromkeys(("use_causal_mask", "training"), st.booleans()))
+    axes = opened(draw, [0, 1])
+    if draw(st.booleans()):
+        # A closed mask for open sizes fits no other size.
+        axes, rng = (), np.random.default_rng(draw(st.integers(0, 9)))
+        call["attention_mask"] = rng.random((batch, queries, keys)) < 0.7
+    skip: set[str] = set()
+    if draw(st.booleans()):
+        call["return_attention_scores"] = True
+        skip = {"shape", "mask"}  # Keras gets the shape of the scores wrong, and leaves a mask on them.
+    sizes = (
+        st.integers(1, 3) if layer == "MultiHeadAttention" else st.just(3)
+    )  # Keras wants equal ones there.
+    inputs = {"query": (batch, queries, 3), "value": (batch, keys, draw(sizes))}
+    if draw(st.booleans()):
+        inputs["key"] = (batch, keys, draw(st.integers(1, 3)))
+    mask = draw(st.sampled_from([False, True, "all"]))
+    return Case(layer, config, inputs, call=call, mask=mask, open_axes=axes, skip=frozenset(skip))
+
+
+@examples(15)
+@given(plain_attentions(), HOW)
+def test_random_attention(case: Case, how: str | None) -> None:
+    assert_as_keras(case, how)
+
+
+@examples(15)
+@given(projected_attentions(), HOW)
+def test_random_attention_of_several_heads(case: Case, how: str | None) -> None:
+    # On a CPU the kernel that Keras calls has no products in 16 bits but of bfloat16.
+    assert_as_keras(case, "mixed_bfloat16" if how == "mixed_float16" else how)

@@ -197,90 +197,6 @@ class TestLora:
             cls(**config, lora_rank=2, **{name: "non_neg"})(jnp.ones(shape, dtype))
 
 
-def zeros(*shapes: tuple[int, ...]) -> Any:
-    tensors = [jnp.zeros(shape) for shape in shapes]
-    return tensors[0] if len(tensors) == 1 else tensors
-
-
-BAD_ARGUMENTS: list[tuple[str, dict[str, Any]]] = [
-    ("Dense", {"units": 0}),
-    ("Dense", {"units": 2.5}),
-    ("Dense", {"units": 3, "activation": "rleu"}),
-    ("Dense", {"units": 3, "kernel_initializer": "glorot"}),
-    ("Dense", {"units": 3, "unit": 4}),
-    ("Embedding", {"output_dim": 2, "input_dim": -1}),
-    ("Embedding", {"input_dim": 3, "output_dim": True}),
-    ("Dropout", {"rate": 1.5}),
-    ("Dropout", {"rate": float("nan")}),
-    ("Dropout", {"rate": "half"}),
-    ("Dropout", {"rate": 0.5, "noise_shape": "ab"}),
-    ("Dropout", {"rate": 0.5, "noise_shape": (0, None)}),
-    ("GaussianNoise", {"stddev": -0.1}),
-    ("GaussianDropout", {"rate": float("nan")}),
-    ("SpatialDropout2D", {"rate": 0.5, "data_format": "channels"}),
-    ("ReLU", {"max_value": -1.0}),
-    ("ReLU", {"negative_slope": None}),
-    ("ReLU", {"threshold": float("nan")}),
-    ("LeakyReLU", {"negative_slope": -0.1}),
-    ("Reshape", {"target_shape": (-1, -1)}),
-    ("Reshape", {"target_shape": (-2, 3)}),
-    ("Permute", {"dims": (0, 1)}),
-    ("Permute", {"dims": (1, 3)}),
-    ("RepeatVector", {"n": 0}),
-    ("RepeatVector", {"n": 1.5}),
-    ("Dot", {"axes": "a"}),
-    ("Dot", {"axes": (1, 2, 3)}),
-    ("LayerNormalization", {"axis": "last"}),
-    ("UnitNormalization", {"axis": None}),
-    ("GroupNormalization", {"groups": 0}),
-    ("BatchNormalization", {"renorm": True, "renorm_clipping": {"rmux": 1.0}}),
-    ("BatchNormalization", {"renorm": True, "renorm_clipping": {"dmax": -1.0}}),
-]
-
-
-@pytest.mark.parametrize(("layer", "config"), BAD_ARGUMENTS, ids=str)
-def test_bad_arguments_are_refused_as_in_keras(layer: str, config: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, TypeError)) as ours:
-        getattr(layers, layer)(**config)
-    assert isinstance(ours.value, KerasMagicError)
-    assert str(next(reversed(config.values()))) in str(ours.value)
-
-
-BAD_INPUTS: list[tuple[str, dict[str, Any], Any]] = [
-    ("Dense", {"units": 3}, zeros((4,))),
-    ("EinsumDense", {"equation": "ab,bc->ac", "output_shape": 3}, zeros((2, 3, 4))),
-    ("EinsumDense", {"equation": "ab,bc->a", "output_shape": 3}, zeros((2, 3))),
-    ("EinsumDense", {"equation": "ab->ac", "output_shape": 3}, zeros((2, 3))),
-    ("EinsumDense", {"equation": "abc,cd->abd", "output_shape": (7, 3)}, zeros((2, 3, 4))),
-    ("Reshape", {"target_shape": (4, 4)}, zeros((2, 3, 4))),
-    ("Reshape", {"target_shape": (-1, 5)}, zeros((2, 3, 4))),
-    ("Permute", {"dims": (2, 1)}, zeros((2, 3, 4, 5))),
-    ("RepeatVector", {"n": 2}, zeros((2, 3, 4))),
-    ("SpatialDropout1D", {"rate": 0.5}, zeros((2, 3))),
-    ("Add", {}, zeros((2, 3))),
-    ("Add", {}, zeros((2, 3), (2, 4))),
-    ("Add", {}, zeros((2, 3), (3, 3))),
-    ("Subtract", {}, zeros((2, 3), (2, 3), (2, 3))),
-    ("Concatenate", {}, zeros((2, 3), (3, 3))),
-    ("Concatenate", {"axis": 1}, zeros((2, 3, 4), (2, 3))),
-    ("Dot", {"axes": 1}, zeros((2, 3), (2, 4))),
-    ("Dot", {"axes": 0}, zeros((2, 3), (2, 3))),
-    ("LayerNormalization", {"axis": 3}, zeros((2, 3))),
-    ("GroupNormalization", {"groups": 4}, zeros((2, 3, 6))),
-    ("BatchNormalization", {"axis": 4}, zeros((2, 3))),
-    ("UnitNormalization", {"axis": 2}, zeros((2, 3))),
-]
-
-
-@pytest.mark.parametrize(("layer", "config", "inputs"), BAD_INPUTS, ids=lambda value: str(value)[:40])
-def test_bad_inputs_are_refused_by_the_layers_name(layer: str, config: dict[str, Any], inputs: Any) -> None:
-    built = getattr(layers, layer)(**config, name="culprit")
-    with pytest.raises(ValueError) as refused:
-        built(inputs)
-    assert isinstance(refused.value, KerasMagicError)
-    assert layer == "EinsumDense" or "culprit" in str(refused.value)
-
-
 def test_a_second_call_with_other_channels_is_refused() -> None:
     for layer in (
         layers.Dense(3),
@@ -291,20 +207,6 @@ def test_a_second_call_with_other_channels_is_refused() -> None:
         layer(jnp.zeros((2, 3, 4)))
         with pytest.raises(ValueError, match=rf"{layer.name}.*axis"):
             layer(jnp.zeros((2, 3, 5)))
-
-
-@pytest.mark.parametrize(
-    ("layer", "config", "old"),
-    [
-        ("LeakyReLU", {"alpha": 0.1}, "alpha"),
-        ("Embedding", {"input_dim": 3, "output_dim": 2, "input_length": 4}, "input_length"),
-        ("LayerNormalization", {"rms_scaling": True}, "rms_scaling"),
-        ("Dense", {"units": 3, "input_shape": (4,)}, "input_shape"),
-    ],
-)
-def test_old_spellings_work_and_say_so(layer: str, config: dict[str, Any], old: str) -> None:
-    with pytest.warns(UserWarning, match=old):
-        getattr(layers, layer)(**config)
 
 
 def test_embeddings_begin_with_given_weights() -> None:

@@ -12,14 +12,13 @@ from kerasmagic import layers
 from kerasmagic.core.layer import Layer
 from kerasmagic.foundation.registry import LAYERS
 from tests.layers.cases import CASES
+from tests.tools import public_names
 
 FOREIGN = "wraps another framework"
 LATER = "preprocessing and augmentation come later"
-WANTED = "not written yet"
 
 ABSENT: dict[str, str] = {
     **dict.fromkeys(["TFSMLayer", "TorchModuleWrapper"], FOREIGN),
-    **dict.fromkeys(["FlaxLayer", "JaxLayer"], WANTED),
     **dict.fromkeys(
         [
             *(
@@ -52,6 +51,7 @@ ABSENT: dict[str, str] = {
 WITHOUT_ROW = {
     "InputLayer": "takes no input: tests/layers/test_core.py",
     **dict.fromkeys(["SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"], "shown inside of RNN"),
+    **dict.fromkeys(["FlaxLayer", "JaxLayer"], "a function is no plain data: tests/layers/test_jax_layer.py"),
     "Lambda": "a function is no plain data: tests/layers/test_core.py",
     "Layer": "abstract: tests/core",
     "Wrapper": "abstract: tests/layers/test_core.py",
@@ -59,18 +59,8 @@ WITHOUT_ROW = {
 """Public classes that no row of the conformance table can show."""
 
 
-def public(module: Any) -> set[str]:
-    return {
-        name
-        for name in dir(module)
-        if not name.startswith("_") and not inspect.ismodule(getattr(module, name))
-    }
-
-
 def test_every_name_is_present_or_absent_with_a_reason(keras: ModuleType) -> None:
-    theirs = public(keras.layers)
-    missing = theirs - public(layers)
-    assert missing == set(ABSENT), "present now, or missing without a reason"
+    public_names.check(layers, keras.layers, ABSENT)
 
 
 def test_aliases_are_the_same_class(keras: ModuleType) -> None:
@@ -78,7 +68,7 @@ def test_aliases_are_the_same_class(keras: ModuleType) -> None:
         objects = [getattr(module, name) for name in names]
         return {frozenset(n for n, o in zip(names, objects, strict=True) if o is each) for each in objects}
 
-    names = sorted(public(keras.layers) - set(ABSENT))
+    names = sorted(public_names.of(keras.layers) - set(ABSENT))
     assert groups(layers, names) == groups(keras.layers, names)
 
 
@@ -100,7 +90,7 @@ def test_arguments_have_the_names_order_and_defaults_of_keras(keras: ModuleType)
 
     different = {}
     for name in sorted(
-        public(keras.layers) - set(ABSENT) - {"Layer", "InputSpec", "serialize", "deserialize"}
+        public_names.of(keras.layers) - set(ABSENT) - {"Layer", "InputSpec", "serialize", "deserialize"}
     ):
         theirs = arguments(getattr(keras.layers, name))
         # Keras takes some of the last ones by keyword only, through `**kwargs`.

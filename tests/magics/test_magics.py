@@ -6,7 +6,7 @@ from IPython.core.error import UsageError
 
 import kerasmagic as keras
 from kerasmagic.magics.failure import CellError
-from kerasmagic.magics.line import read_line
+from kerasmagic.magics.line import Option, read_line
 
 DIGITS = """input 8x8x1
 conv 4 3 same relu
@@ -144,5 +144,12 @@ def test_training_shows_plain_progress_in_the_terminal(ip, capsys):
 
 
 def test_the_line_of_a_magic():
-    parsed = read_line("%%model", "  digits --quiet", ("quiet", "traceback"))
-    assert (parsed.subject, parsed.column, parsed.options) == ("digits", 11, {"quiet"})
+    options = (Option("quiet", "show nothing"), Option("try", "run it", "4x16"))
+    parsed = read_line("%%model", "  digits --quiet", options)
+    assert (parsed.subject, parsed.column, parsed.options) == ("digits", 11, {"quiet": ""})
+    parsed = read_line("%%layer", "L(a=1, b='--x') --try 4x8,2x2 --quiet", options)
+    assert (parsed.subject, parsed.options) == ("L(a=1, b='--x')", {"try": "4x8,2x2", "quiet": ""})
+    with pytest.raises(
+        keras.foundation.errors.DefinitionError, match="--try needs a value: write '--try 4x16'"
+    ):
+        read_line("%%layer", "L --try", options)

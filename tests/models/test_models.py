@@ -173,20 +173,6 @@ def test_a_deep_graph_does_not_exhaust_the_stack():
     assert len(keras.Model(inputs, x).layers) == 1201
 
 
-def test_summary_text(capsys):
-    model = keras.Sequential(
-        [keras.Input((4,)), layers.Dense(3, name="hidden"), layers.Dense(1, name="out")], name="s"
-    )
-    model.summary()
-    printed = capsys.readouterr().out
-    assert 'Model: "s"' in printed
-    assert "│ hidden (Dense) │ (None, 3)    │      15 │" in printed
-    assert " Total params: 19 (76.00 B)" in printed
-    lines = []
-    model.summary(print_fn=lines.append)
-    assert lines[0] == printed.rstrip("\n")
-
-
 def test_rows_name_open_dimensions():
     x = keras.Input((None, 8))
     model = keras.Model(x, layers.Dense(3)(x))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import kerasmagic as km
-from kerasmagic.saving import weights
+from kerasmagic.saving import archive, weights
+from kerasmagic.saving.hdf5 import File
 
 
 def convnet(keras, optimizer="adam"):
@@ -202,7 +203,7 @@ def test_code_in_a_config_is_refused(saved, kind):
 def h5_with(change):
     model = convnet(km)
     buffer = io.BytesIO()
-    weights.write(model, buffer)
+    archive.write_weights(model, buffer)
     with h5py.File(buffer, "r+") as h5:
         change(h5, h5["layers/conv2d/vars"])
     return model, buffer
@@ -251,8 +252,8 @@ def missing(h5, group):
 )
 def test_hostile_weights_are_refused(change, message):
     model, buffer = h5_with(change)
-    with pytest.raises(ValueError, match=message), weights.Reader(buffer) as reader:
-        reader.load(model)
+    with pytest.raises(ValueError, match=message), File(buffer) as file:
+        weights.load(model, weights.Hdf5Source(file))
 
 
 def test_a_bomb_is_refused_before_it_is_read(saved):

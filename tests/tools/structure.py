@@ -32,6 +32,7 @@ _BY_LEVEL = (
     ("layers", "losses", "metrics", "optimizers", "callbacks", "distribution"),
     ("training", "saving"),
     ("models", "utils"),
+    ("export", "backend", "mixed_precision"),
 )
 LEVELS: Mapping[str, int] = {name: level for level, names in enumerate(_BY_LEVEL) for name in names}
 
@@ -57,7 +58,19 @@ FORBIDDEN = frozenset({"keras", "tensorflow", "torch"})
 
 # Imports inside a function: packages that a user may not have or only a notebook needs, all slow to import;
 LAZY_PACKAGES = frozenset(
-    {"matplotlib", "pandas", "scipy", "sklearn", "PIL", "IPython", "anywidget", "h5py", "optax"}
+    {
+        "matplotlib",
+        "pandas",
+        "scipy",
+        "sklearn",
+        "PIL",
+        "IPython",
+        "anywidget",
+        "h5py",
+        "optax",
+        "orbax",
+        "tensorboard",
+    }
 )
 # our own modules that stand on those; and the extension itself, which `%load_ext` asks for.
 LAZY_MODULES = frozenset(

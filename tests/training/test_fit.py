@@ -167,32 +167,6 @@ def test_a_callback_sees_the_weights_of_the_step_before(data):
     assert len(set(seen)) == 5
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"x": None}, "No data"),
-        ({"x": np.ones((0, 4)), "y": np.ones(0)}, "empty"),
-        ({"x": np.ones((5, 4)), "y": np.ones(4)}, "cardinality"),
-        ({"x": np.ones((5, 3)), "y": np.ones(5)}, r"expected shape \(None, 4\)"),
-        ({"x": np.ones((5, 4))}, "targets"),
-        ({"x": np.ones((5, 4)), "y": np.ones(5), "batch_size": 0}, "batch_size"),
-        ({"x": np.ones((1, 4)), "y": np.ones(1), "validation_split": 0.5}, "not sufficient"),
-        ({"x": 3}, "Cannot take batches"),
-        ({"x": np.array([["a"] * 4]), "y": np.ones(1)}, "not numbers"),
-    ],
-)
-def test_bad_data_is_explained(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        small_model().fit(**{"verbose": 0, **arguments})
-
-
-def test_targets_that_do_not_fit_the_loss_say_what_would(data):
-    x, y = data
-    model = small_model(loss="categorical_crossentropy", metrics=None)
-    with pytest.raises(ValueError, match="sparse_categorical_crossentropy"):
-        model.fit(x, y, verbose=0)
-
-
 def test_fit_needs_compile():
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
     with pytest.raises(ValueError, match="compile"):
@@ -381,3 +355,164 @@ def test_progress_in_a_plain_terminal(data, capsys):
     assert len(lines) == 2
     assert lines[1].startswith("Epoch 2/2")
     assert "loss:" in lines[1]
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2, "auto"])
+def test_evaluation_and_prediction_show_how_far_they_are(data, capsys, verbose):
+    x, y = data
+    model = small_model()
+    model.evaluate(x, y, verbose=verbose)
+    model.predict(x, verbose=verbose)
+    lines = capsys.readouterr().out.splitlines()
+    if verbose == 0:
+        assert lines == []
+        return
+    assert len(lines) == 2
+    bar = " ━━━━━━━━━━━━━━━━━━━━ " if verbose != 2 else " - "
+    assert all(line.startswith(f"2/2{bar}") for line in lines)
+    assert "/step - accuracy: " in lines[0]
+    assert "loss: " in lines[0]
+    assert lines[1].endswith("/step")
+
+
+def test_training_goes_on_from_a_given_epoch(data):
+    x, y = data
+    history = small_model().fit(x, y, initial_epoch=3, epochs=5, verbose=0)
+    assert history.epoch == [3, 4]
+
+
+@pytest.mark.parametrize(("frequency", "count"), [(2, 2), ([1, 5], 2), (4, 1)])
+def test_validation_takes_place_when_it_is_due(data, frequency, count):
+    x, y = data
+    history = small_model().fit(
+        x, y, epochs=5, verbose=0, validation_data=(x, y), validation_freq=frequency, validation_steps=1
+    )
+    assert len(history.history["val_loss"]) == count
+
+
+def test_callbacks_hear_of_validation(data):
+    x, y = data
+    told = []
+    hooks = ("on_test_begin", "on_test_batch_end", "on_test_end", "on_epoch_end")
+    watch = keras.callbacks.LambdaCallback(
+        **{name: (lambda *_, name=name, **__: told.append(name)) for name in hooks}
+    )
+    small_model().fit(x, y, verbose=0, validation_data=(x, y), callbacks=[watch])
+    assert told == ["on_test_begin", "on_test_batch_end", "on_test_batch_end", "on_test_end", "on_epoch_end"]
+
+
+def test_the_best_weights_stay_when_training_stops_early(data):
+    x, y = data
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = [3.0, 1.0, 2.0, 2.0][epoch]
+            seen.append(self.model.get_weights()[0].copy())
+
+    stop = keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+    model = small_model()
+    model.fit(x, y, epochs=9, verbose=0, validation_data=(x, y), callbacks=[Look(), stop])
+    assert len(seen) == 4
+    np.testing.assert_array_equal(model.get_weights()[0], seen[1])
+
+
+def test_averages_take_the_place_of_the_weights_at_the_end(data):
+    x, y = data
+    model = small_model(optimizer=keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9))
+    model.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(model.weights[0], model.optimizer._model_variables_moving_average[0])
+
+
+def test_layers_can_be_frozen_and_thawed_at_any_time(data):
+    x, y = data
+    model = small_model()
+    first, last = model.layers
+
+    def trained():
+        before = [layer.get_weights()[0].copy() for layer in (first, last)]
+        model.fit(x, y, verbose=0)
+        return [(layer.get_weights()[0] != w).any() for layer, w in zip((first, last), before, strict=True)]
+
+    assert trained() == [True, True]
+    first.trainable = False
+    momentum = {v.name: v.numpy() for v in model.optimizer.variables}
+    assert trained() == [False, True]
+    # What is still trained keeps its state: two steps are added to those before.
+    assert int(model.optimizer.iterations.value) == 4
+    assert {v.name for v in model.optimizer.variables} < set(momentum)
+    first.trainable, last.trainable = True, False
+    assert trained() == [True, False]
+
+
+def test_metrics_of_a_batch_are_those_of_that_batch_alone(data):
+    x, y = data
+    model = small_model()
+    model.test_on_batch(x, 1 - np.minimum(y, 1))
+    alone = model.test_on_batch(x, y, return_dict=True)
+    assert alone == pytest.approx(model.evaluate(x, y, batch_size=50, verbose=0, return_dict=True))
+
+
+def test_a_loss_that_a_model_computes_itself(data):
+    x, y = data
+
+    class Distance(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+            self.seen = keras.metrics.Mean(name="seen")
+
+        def call(self, x):
+            return self.dense(x)
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            loss = keras.ops.mean((y_pred[:, 0] - y) ** 2)
+            self.seen.update_state(loss)
+            return loss
+
+        def compute_metrics(self, x, y, y_pred, sample_weight=None):
+            return {**super().compute_metrics(x, y, y_pred, sample_weight), "constant": 2.0}
+
+        def predict_step(self, state, data):
+            outputs, state = super().predict_step(state, data)
+            return 2 * outputs, state
+
+    model = Distance()
+    model.compile("sgd")
+    history = model.fit(x, y.astype("float32"), batch_size=50, verbose=0).history
+    assert set(history) == {"loss", "seen", "constant"}
+    assert history["seen"] == pytest.approx(history["loss"])
+    np.testing.assert_allclose(model.predict(x, verbose=0), 2 * model(x), rtol=1e-5)
+
+
+def test_mixed_precision_scales_the_loss(data):
+    x, y = data
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = small_model()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    history = model.fit(x, y, epochs=8, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    assert {v.dtype for v in model.weights} == {"float32"}
+    assert model.predict(x[:2], verbose=0).dtype == np.float16
+
+
+def test_steps_can_run_uncompiled(data):
+    x, y = data
+    traced = []
+
+    class Spy(layers.Layer):
+        def call(self, inputs):
+            traced.append(type(inputs).__name__)
+            return inputs
+
+    model = keras.Sequential([keras.Input((4,)), Spy(), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+    traced.clear()
+    model.fit(x[:16], y[:16], batch_size=8, verbose=0)
+    assert traced.count("ArrayImpl") == 2
+    model.run_eagerly = False
+    model.fit(x[:16], y[:16], batch_size=8, epochs=2, verbose=0)
+    assert traced.count("ArrayImpl") == 2

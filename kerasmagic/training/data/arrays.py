@@ -27,7 +27,10 @@ def as_array(x: Any) -> Any:
     if x is None or isinstance(x, jax.Array):
         return x
     to_numpy = getattr(x, "to_numpy", None)
-    array = to_numpy() if to_numpy is not None else np.asarray(x)
+    try:
+        array = to_numpy() if to_numpy is not None else np.asarray(x)
+    except ValueError as error:
+        raise InvalidArgument(f"The data is no array: rows of different lengths? {error}") from None
     if array.dtype.kind in "USO":
         try:
             array = array.astype(floatx())
@@ -42,6 +45,15 @@ def as_array(x: Any) -> Any:
     return array
 
 
+def is_array_data(x: Any) -> bool:
+    """Whether ``x`` is arrays, in any structure, and not an iterable of batches."""
+    if isinstance(x, dict):
+        return True
+    if isinstance(x, (list, tuple)):
+        return all(is_array_data(item) or np.isscalar(item) for item in x)
+    return isinstance(x, (np.ndarray, jax.Array)) or (hasattr(x, "__array__") and hasattr(x, "shape"))
+
+
 def unlist(data: Any) -> Any:
     """Return a plain list of numbers as an array; a list of arrays stays a structure.
 
@@ -49,7 +61,7 @@ def unlist(data: Any) -> Any:
     ((2, 2), 2)
     """
     if isinstance(data, list) and data and all(np.isscalar(leaf) for leaf in tree.flatten(data)):
-        return np.asarray(data)
+        return as_array(data)
     return data
 
 
@@ -95,9 +107,11 @@ class ArrayBatches:
             starts = np.arange(self.steps) * self.batch_size
             if self.shuffle:
                 order = _permutation(self.samples)
+        # Overridden steps unpack batches as `x, y = data`: nothing stands for what was not given.
+        parts = 1 + max(index for index, part in enumerate(self.data) if index == 0 or part is not None)
         for start in starts:
             rows = order[start : start + self.batch_size]
-            yield tuple(self._batch(part, start, rows) for part in self.data)
+            yield tuple(self._batch(part, start, rows) for part in self.data[:parts])
 
     def _batch(self, part: Any, start: int, rows: np.ndarray) -> Any:
         def cut(leaf: Any) -> Any:
@@ -121,11 +135,18 @@ def class_weights_of(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
         class_weight: Weights by class number.
 
     Raises:
-        InvalidArgument: If ``y`` is a structure of several arrays.
+        InvalidArgument: If ``y`` is a structure of several arrays, or the weights are not numbers by number.
 
     >>> class_weights_of(np.array([0, 1, 1]), {1: 3.0}).tolist()
     [1.0, 3.0, 3.0]
     """
+    try:
+        weights_by_class = {int(label): float(weight) for label, weight in class_weight.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidArgument(
+            f"`class_weight` must be a dict of weights by class number, such as {{0: 1.0, 1: 5.0}}. "
+            f"Received: class_weight={class_weight!r}"
+        ) from None
     if tree.is_nested(y):
         raise InvalidArgument("`class_weight` is only supported for models with a single output.")
     labels = np.asarray(y)
@@ -135,18 +156,23 @@ def class_weights_of(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
         labels = labels[..., 0]
     labels = np.round(labels).astype(int)
     weights = np.ones(labels.shape, floatx())
-    for label, weight in class_weight.items():
-        weights[labels == int(label)] = weight
+    for label, weight in weights_by_class.items():
+        weights[labels == label] = weight
     return weights
+
+
+def standardize(x: Any) -> Any:
+    """Return array-like data of any framework as a NumPy or JAX array, floats in the default type.
+
+    Raises:
+        InvalidArgument: If it is not made of numbers.
+    """
+    return x if x is None or isinstance(x, jax.Array) else as_array(_as_numpy(x))
 
 
 def to_device(batch: Any) -> Any:
     """Return the batch as JAX arrays, floats in the default type."""
-
-    def convert(x: Any) -> Any:
-        return x if x is None or isinstance(x, jax.Array) else jnp.asarray(as_array(_as_numpy(x)))
-
-    return tree.map_structure(convert, batch)
+    return tree.map_structure(lambda x: None if x is None else jnp.asarray(standardize(x)), batch)
 
 
 def _as_numpy(x: Any) -> Any:

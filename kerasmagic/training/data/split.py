@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from kerasmagic.core import tree
 from kerasmagic.foundation.errors import InvalidArgument
-from kerasmagic.training.data.arrays import as_array, unlist
+from kerasmagic.training.data.arrays import as_array, is_array_data, unlist
 
 
 def train_validation_split(arrays: tuple[Any, ...], validation_split: float) -> tuple[Any, Any]:
@@ -27,6 +28,11 @@ def train_validation_split(arrays: tuple[Any, ...], validation_split: float) -> 
     if not 0 < validation_split < 1:
         raise InvalidArgument(
             f"`validation_split` must be between 0 and 1. Received: validation_split={validation_split}"
+        )
+    if isinstance(arrays[0], Iterator) or not is_array_data(arrays[0]):
+        raise InvalidArgument(
+            f"`validation_split` takes the last samples of arrays, and `x` is a {type(arrays[0]).__name__}. "
+            "Pass `validation_data`."
         )
     arrays = tuple(tree.map_structure(as_array, unlist(part)) for part in arrays)
     samples = next(leaf.shape[0] for leaf in tree.flatten(list(arrays)) if leaf is not None)

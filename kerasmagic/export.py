@@ -1,0 +1,3 @@
+"""Artifacts for use without kerasmagic; ``keras.export``."""
+
+from kerasmagic.models.exporting import ExportArchive as ExportArchive

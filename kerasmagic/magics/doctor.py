@@ -1,0 +1,112 @@
+"""``%kerasmagic doctor``: what a report of a problem should say about the machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from kerasmagic.foundation.errors import UnknownName, did_you_mean
+from kerasmagic.magics.line import usage
+from kerasmagic.widgets import units
+from kerasmagic.widgets.sink import in_kernel
+
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "numpy",
+    "optax",
+    "ipython",
+    "ipykernel",
+    "ipywidgets",
+    "anywidget",
+    "jupyterlab",
+)
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+# Files say "no limit" by a number near the largest one.
+_NO_LIMIT = 1 << 60
+COMMANDS = {"doctor": "tell versions, device, memory, compile cache and front end"}
+
+
+def run(line: str, version: str) -> None:
+    """Do what ``%kerasmagic COMMAND`` asks for.
+
+    Raises:
+        UnknownName: For a command that does not exist.
+    """
+    words = line.split()
+    if not words or "--help" in words:
+        listed = "\n".join(f"  {name}  {meaning}" for name, meaning in COMMANDS.items())
+        print(usage("%kerasmagic", "COMMAND", f"Commands:\n{listed}", ()))  # noqa: T201 - it was asked for
+        return
+    if words[0] not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        raise UnknownName(
+            f"There is no '%kerasmagic {words[0]}', only {known}.", hint=did_you_mean(words[0], COMMANDS)
+        )
+    print(report(version))  # noqa: T201 - this is what the magic is for
+
+
+def report(version: str) -> str:
+    """Return the findings as aligned lines."""
+    rows = [
+        ("kerasmagic", version),
+        ("Python", f"{platform.python_version()} on {platform.platform(terse=True)}"),
+        *((name, _version(name)) for name in PACKAGES),
+        ("devices", ", ".join(f"{d.platform} {d.id} ({d.device_kind})" for d in jax.devices())),
+        (
+            "processors",
+            str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        ),
+        ("memory limit", memory_limit(_LIMITS)),
+        ("compile cache", _compile_cache()),
+        ("front end", front_end(os.environ, kernel=in_kernel())),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def memory_limit(files: Any) -> str:
+    """Return the memory that the container may use, read from the first file that says it."""
+    for path in files:
+        try:
+            text = path.read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit() and int(text) < _NO_LIMIT:
+            return units.memory(int(text))
+        return "none"
+    return "not known"
+
+
+def _compile_cache() -> str:
+    folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if not folder:
+        return "off: every kernel compiles anew (set JAX_COMPILATION_CACHE_DIR to keep programs)"
+    count = sum(1 for _ in Path(folder).glob("*")) if Path(folder).is_dir() else 0
+    return f"{folder} ({count} files)"
+
+
+def front_end(environment: Any, *, kernel: bool) -> str:
+    """Return where output is shown, as far as a kernel can know.
+
+    Example:
+
+    >>> front_end({"VSCODE_PID": "1"}, kernel=True), front_end({}, kernel=False)
+    ('VS Code', 'terminal')
+    """
+    if not kernel:
+        return "terminal"
+    marks = {"VSCODE_PID": "VS Code", "COLAB_RELEASE_TAG": "Colab", "KAGGLE_KERNEL_RUN_TYPE": "Kaggle"}
+    return next((name for mark, name in marks.items() if mark in environment), "Jupyter")

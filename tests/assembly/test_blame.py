@@ -1,0 +1,94 @@
+"""Data that does not fit points at a line; a trial finds wrong gradients."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import kerasmagic as km
+from kerasmagic.assembly import define_layer, try_layer
+from kerasmagic.assembly.preview import flowing, shapes_after
+from kerasmagic.assembly.vocabulary import vocabulary
+from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
+
+TEXT = "input 8x8x1\nflatten\ndense 10 softmax\ncompile adam, LOSS"
+
+
+@pytest.mark.parametrize(
+    ("loss", "x", "y", "note"),
+    [
+        (
+            "mse",
+            (4, 9, 9, 1),
+            (4, 10),
+            "line 1\n    input 8x8x1\n    ^^^^^^^^^^^\nThe data has the shape (4, 9, 9, 1); this input takes",
+        ),
+        ("mse", (4, 8), (4, 10), "line 1\n    input 8x8x1"),
+        (
+            "categorical_crossentropy",
+            (4, 8, 8, 1),
+            (4, 3),
+            "line 3\n    dense 10 softmax\n    ^^^^^^^^^^^^^^^^\nThe targets",
+        ),
+        ("sparse_categorical_crossentropy", (4, 8, 8, 1), (4, 3), "line 3\n    dense 10 softmax"),
+    ],
+)
+def test_data_that_does_not_fit_points_at_a_line(loss, x, y, note):
+    model = km.define(TEXT.replace("LOSS", loss), name="digits")
+    with pytest.raises(ValueError) as error:
+        model.fit(np.zeros(x), np.zeros(y), verbose=0)
+    assert note in "".join(error.value.__notes__)
+
+
+def test_other_errors_have_no_note():
+    model = km.define(TEXT.replace("LOSS", "mse"))
+    with pytest.raises(ValueError) as error:
+        model.fit(np.zeros((4, 8, 8, 1)), np.zeros((4, 10)), verbose=0, batch_size=-1)
+    assert not any("line" in note for note in getattr(error.value, "__notes__", ()))
+
+
+def test_a_trial_shows_shapes_and_agrees():
+    cls = define_layer(
+        "Linear(units=3)", "input (..., n)\nweight kernel (n, (2 * units))\njnp.tanh(x @ kernel)"
+    )
+    trial = try_layer(cls, [(4, 5)])
+    assert (trial.inputs, trial.outputs, trial.finite) == (((4, 5),), ((4, 6),), True)
+    assert (trial.weights[0].symbolic, trial.weights[0].shape) == ("(n, 2 * units)", (5, 6))
+    assert [row.name for row in trial.gradients] == ["x", "kernel"]
+    assert all(row.agrees for row in trial.gradients)
+
+
+def test_a_trial_finds_a_wrong_gradient():
+    @jax.custom_jvp
+    def wrong(x):
+        return x**2
+
+    wrong.defjvp(lambda primals, tangents: (primals[0] ** 2, tangents[0]))
+    cls = define_layer("Wrong", "jnp.asarray(jax.wrong(x))")
+    cls.expressions[0].evaluate = lambda names: wrong(names["x"])
+    assert not try_layer(cls, [(3, 2)]).gradients[0].agrees
+    assert jnp is not None
+
+
+def test_a_trial_needs_defaults_and_shapes():
+    cls = define_layer("Linear(units)", "input (..., n)\nweight kernel (n, units)\nx @ kernel")
+    with pytest.raises(InvalidArgument, match="give units a default"):
+        try_layer(cls, [(4, 5)])
+    cls = define_layer("Twice", "2 * x")
+    with pytest.raises(ShapeMismatch, match="has 1 inputs; 2 shapes"):
+        try_layer(cls, [(4, 5), (4,)])
+
+
+def test_the_shape_at_the_cursor_is_known():
+    words = vocabulary()
+    x = flowing("input 8x8x1\nconv 4 3", words, None)
+    assert shapes_after(x, ["maxpool", "flatten", "maxpool1d", "conv", "relu"], words) == {
+        "maxpool": "(batch, 3, 3, 4)",
+        "flatten": "(batch, 144)",
+        "conv": None,
+        "relu": "(batch, 6, 6, 4)",
+    }
+    assert flowing("input 8x8x1\nconv {n} 3", words, {"n": 1}) is None
+    assert flowing("input 8x8x1\nconv 4 99", words, None) is None

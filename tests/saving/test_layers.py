@@ -1,0 +1,65 @@
+"""A model of every layer goes to Keras and comes back, weights and all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kerasmagic as km
+from kerasmagic.foundation.registry import LAYERS
+from tests.layers.case import Case
+from tests.layers.cases import CASES
+from tests.layers.evaluation import Row, flat, oracle, ours, quiet
+
+FIRST: dict[str, Case] = {}
+# The plainest row of each layer; what the call says beside the inputs is no part of a file.
+for _case in sorted(CASES, key=lambda case: (bool(case.call), bool(case.mask))):
+    FIRST.setdefault(_case.layer, _case)
+# Layers that stand in no graph of their own: bases, cells that other rows hold, and what no config describes.
+NO_MODEL = {"InputLayer", "Layer", "Wrapper", "Lambda", "JaxLayer", "FlaxLayer"}
+NO_MODEL |= {"RNN", "StackedRNNCells", "SimpleRNNCell", "GRUCell", "LSTMCell"}
+KERAS = {"to": (ours, oracle), "from": (oracle, ours)}
+
+
+def library(which: Any) -> tuple[Any, Any]:
+    if which is ours:
+        return km, which()
+    import keras
+
+    return keras, which()
+
+
+def model_of(which: Any, case: Case) -> tuple[Any, Any]:
+    keras, lib = library(which)
+    row = Row(lib, case)
+    inputs = [keras.Input(batch_shape=row._opened(s), dtype=case.dtype) for s in row.sample.shapes]
+    args, kwargs = row.sample.structure(inputs)
+    layer = row.make()
+    with quiet():
+        outputs = layer(*args, **kwargs)
+    model = keras.Model(inputs, outputs)
+    for index, variable in enumerate(layer.variables):
+        variable.assign(row.sample.weight(variable, index))
+    return model, row
+
+
+@pytest.mark.parametrize("direction", KERAS)
+@pytest.mark.parametrize("name", sorted(FIRST))
+def test_a_layer_goes_to_keras_and_back(keras, tmp_path, name, direction):
+    first, second = KERAS[direction]
+    case = FIRST[name]
+    path = tmp_path / "m.keras"
+    model, row = model_of(first, case)
+    with quiet():
+        model.save(path)
+        again = library(second)[0].models.load_model(path)
+        expected, found = (flat(m(row.sample.inputs)) for m in (model, again))
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_every_layer_has_a_row():
+    layers = {name for name, cls in LAYERS.public_names().items() if isinstance(cls, type)}
+    assert layers - set(FIRST) <= NO_MODEL
