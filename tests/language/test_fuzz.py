@@ -117,7 +117,7 @@ def test_many_texts():
     """A million of them: ``python -m tests.language.fuzz``."""
     from tests.language.fuzz import run
 
-    run(10_000_000, 20_000, report_every=0)
+    run(10_000_000, 5_000, report_every=0)
 
 
 def test_some_of_the_million_texts():

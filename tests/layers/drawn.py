@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -30,6 +32,8 @@ GRADIENT = "gradient"
 HOW = st.sampled_from([None, None, None, GRADIENT, "mixed_bfloat16", "mixed_float16"])
 """What is compared: outputs in float32, gradients too, or outputs under a dtype policy."""
 
+_compared = itertools.count(1)
+
 # How far rounding to this type may drive two orders of the same steps apart.
 _TOLERANCES = {None: 1e-5, GRADIENT: 1e-5, "mixed_bfloat16": 0.04, "mixed_float16": 0.006}
 
@@ -43,6 +47,9 @@ def assert_as_keras(case: Case, how: str | None = None) -> None:
         if case.dtype == "float32":  # Keras' symbolic outputs of integers are floats, its values are not.
             assert [y.dtype for y in mine.symbolic[1]] == [y.dtype for y in theirs.symbolic[1]]
     a, b = (row.result if how == GRADIENT else row.forward() for row in (mine, theirs))
+    if next(_compared) % 10 == 0:
+        # Every example compiles programs that no other one needs.
+        jax.clear_caches()
     tolerance = _TOLERANCES[how]
     _same(a.outputs, b.outputs, tolerance)
     if "mask" not in case.skip:
