@@ -271,7 +271,7 @@ def _function(config: Mapping[str, Any]) -> Any:
     for found in (
         _made_known(name),
         _made_known(config.get("registered_name")),
-        family.find(name) if family is not None and isinstance(name, str) and name in family else None,
+        *_in_family(family, name),
         # Keras writes the functions of its own, losses for one, as if they came with Python.
         _in_any_family(name) if module in (None, "builtins") else None,
     ):
@@ -284,11 +284,19 @@ def _made_known(name: Any) -> Any:
     return registry.get_registered_object(name) if isinstance(name, str) else None
 
 
+def _in_family(family: Family | None, name: Any) -> list[Any]:
+    if family is None or not isinstance(name, str) or name not in family:
+        return []
+    # By its public name first: in snake case the name of a function stands for its class.
+    return [family.public_names().get(name), family.find(name)]
+
+
 def _in_any_family(name: Any) -> Any:
     if isinstance(name, str):
         for family in FAMILIES.values():
-            if name in family.public_names():
-                return family.find(name)
+            found = family.public_names().get(name)
+            if found is not None:
+                return found
     return None
 
 

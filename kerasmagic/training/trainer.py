@@ -38,7 +38,7 @@ class Trainer(Programs):
     values of their variables, which are assigned when the loop is done:
 
     >>> import jax, numpy as np, kerasmagic as keras
-    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, kernel_initializer="zeros")])
     >>> optimizer, loss_fn = keras.optimizers.Adam(0.1), keras.losses.MeanSquaredError()
     >>> optimizer.build(model.trainable_variables)
     >>> def loss_of(trainable, non_trainable, x, y):

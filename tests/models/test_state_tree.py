@@ -22,7 +22,7 @@ def model_of(library: Any) -> Any:
         ],
         name="net",
     )
-    model.compile("adam", "mse", metrics=["mae"])
+    model.compile(library.optimizers.Adam(name="adam"), "mse", metrics=["mae"])
     model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
     return model
 
