@@ -24,12 +24,22 @@ def children(pid: int) -> Iterator[int]:
 
 
 def peak_bytes(pid: int) -> int:
-    """Return the most resident memory that the process ``pid`` has had since it began; 0 when it is gone."""
+    """Return the most resident memory that the process ``pid`` has had since it began; 0 when it is gone.
+
+    Between its fork and its exec a process has its parent's pages, and the parent's mark: it counts 0, too.
+    """
     try:
         lines = (PROC / str(pid) / "status").read_text().splitlines()
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        if _command(pid) == _command(int(fields["PPid"])):
+            return 0
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+    return int(fields["VmHWM"].split()[0]) * 1024 if "VmHWM" in fields else 0
+
+
+def _command(pid: int) -> bytes:
+    return (PROC / str(pid) / "cmdline").read_bytes()
 
 
 class PeakMemory:
