@@ -9,6 +9,9 @@ import kerasmagic as km
 from kerasmagic.assembly import define_layer
 from tests.saving.audit import Watch
 
+# What reading a first file imports must have been imported before it is watched.
+pytestmark = pytest.mark.usefixtures("genuine")
+
 SCALED = """input (..., n)
 weight kernel (n, units) glorot_uniform
 x @ kernel * jnp.float32(scale)"""
