@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import pathlib
 import unicodedata
 from html import escape
 from typing import Any
+
+from kerasmagic.widgets.assets import static
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class ErrorCard:
     def html(self) -> str:
         """Return the error as HTML; all text is escaped, nothing is loaded, no script runs."""
         parts = [
-            f"<style>{_style_sheet()}</style>",
+            f"<style>{static('error_card.css')}</style>",
             f'<div class="km-error" role="alert" data-line="{self.line or ""}">',
             f'<div class="km-error-place">{escape(self.place)}</div>' if self.place else "",
             f'<div class="km-error-message">{escape(self.message)}</div>',
@@ -82,12 +82,6 @@ class ErrorCard:
         start = min(max(self.columns[0] - 1, 0), len(source))
         stop = min(max(self.columns[1] - 1, start), len(source))
         return source[:start], source[start:stop], source[stop:]
-
-
-@functools.cache
-def _style_sheet() -> str:
-    path = pathlib.Path(__file__).parent / "static" / "error_card.css"
-    return path.read_text(encoding="utf-8")
 
 
 def _blank(text: str) -> str:

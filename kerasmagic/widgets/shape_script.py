@@ -5,13 +5,12 @@ The arithmetic happens in the browser, so the table answers while the kernel is 
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasmagic.widgets.assets import static
 from kerasmagic.widgets.shapes import BATCH, ShapeRow, bits, is_shape, open_dimensions
 
 DEFAULT_BATCH = 32
@@ -49,13 +48,8 @@ def element(key: str, data: str) -> str:
         key: Letters and digits.
         data: What ``describe`` returned.
     """
-    return f'<script>(() => {{\n"use strict";\n{_source()}\nenliven("{key}", {data});\n}})();</script>'
-
-
-@functools.cache
-def _source() -> str:
-    path = pathlib.Path(__file__).parent / "static" / "shape_table.js"
-    return path.read_text(encoding="utf-8").strip()
+    source = static("shape_table.js").strip()
+    return f'<script>(() => {{\n"use strict";\n{source}\nenliven("{key}", {data});\n}})();</script>'
 
 
 def _plain(structure: Any) -> Any:

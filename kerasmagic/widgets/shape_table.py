@@ -6,14 +6,13 @@ Nothing in it changes between two runs of the same cell, so it can be compared a
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
-import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any, Literal
 
 from kerasmagic.widgets import shape_script, units
+from kerasmagic.widgets.assets import static
 from kerasmagic.widgets.shapes import ShapeRow, bits, shape_text
 
 MAX_ROWS = 400
@@ -96,7 +95,7 @@ class ShapeTable:
         # Equal tables on one page share the key: the script of either makes both live, and only once.
         key = hashlib.sha256((table + data).encode()).hexdigest()[:12]
         return (
-            f"<style>{style_sheet()}</style>"
+            f"<style>{static('shape_table.css')}</style>"
             f'<div class="km-shape-table" data-state="static" data-table="{key}">{table}</div>'
             f"{shape_script.element(key, data)}"
         )
@@ -134,13 +133,6 @@ class ShapeTable:
 
     def _more(self) -> str:
         return f"{len(self.rows) - MAX_ROWS:,} more layers not shown"
-
-
-@functools.cache
-def style_sheet() -> str:
-    """Return the table's style sheet."""
-    path = pathlib.Path(__file__).parent / "static" / "shape_table.css"
-    return path.read_text(encoding="utf-8")
 
 
 def _layer_name(row: ShapeRow) -> str:

@@ -6,9 +6,7 @@ the widget at the end of a run looks like it.
 
 from __future__ import annotations
 
-import functools
 import math
-import pathlib
 from html import escape
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 from kerasmagic.foundation import options
 from kerasmagic.training.events import Histogram
 from kerasmagic.widgets import units
+from kerasmagic.widgets.assets import static
 from kerasmagic.widgets.chart import Axis, Chart, Series, charts
 from kerasmagic.widgets.readout import (
     Figure,
@@ -70,7 +69,7 @@ def html(state: RunState) -> str:
     shown = readout(state)
     label = escape(f"Training of {shown.title}: {shown.status}")
     parts = [
-        f"<style>{style_sheet('training.css')}</style>",
+        f"<style>{static('training/training.css')}</style>",
         f'<div class="km-training km-static" data-state="{shown.state}" role="group" aria-label="{label}">',
         _head(shown),
         _figures(shown),
@@ -81,12 +80,6 @@ def html(state: RunState) -> str:
         "</div>",
     ]
     return "".join(parts)
-
-
-@functools.cache
-def style_sheet(name: str) -> str:
-    """Return a style sheet of this package, for outputs that must carry their own."""
-    return (pathlib.Path(__file__).parent / "static" / name).read_text(encoding="utf-8")
 
 
 def _head(shown: Readout) -> str:

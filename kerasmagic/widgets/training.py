@@ -1,12 +1,11 @@
 """The live training view: an anywidget that shows a ``RunState`` and offers a Stop button.
 
-The kernel decides what is shown, down to the ticks; ``static/training.js`` draws it.
+The kernel decides what is shown, down to the ticks; the scripts in ``static/training/`` draw it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 import traitlets
 
 from kerasmagic.widgets import units
+from kerasmagic.widgets.assets import static
 from kerasmagic.widgets.chart import Chart, charts
 from kerasmagic.widgets.readout import describe_histogram, readout, short_name
 from kerasmagic.widgets.reducer import RUNNING, RunState, bins
@@ -23,8 +23,6 @@ from kerasmagic.widgets.throttle import Budget
 
 MAX_HISTOGRAMS = 60
 CURVE_BYTES_PER_SECOND = 60_000.0
-
-_STATIC = pathlib.Path(__file__).parent / "static"
 
 
 class TrainingWidget(anywidget.AnyWidget):
@@ -41,8 +39,8 @@ class TrainingWidget(anywidget.AnyWidget):
     ('no run yet', False)
     """
 
-    _esm = _STATIC / "training.js"
-    _css = _STATIC / "training.css"
+    _esm = static(*(f"training/{name}.js" for name in ("page", "readout", "charts", "weights", "main")))
+    _css = static("training/training.css")
 
     view = traitlets.Dict().tag(sync=True)
     stopping = traitlets.Bool(False).tag(sync=True)

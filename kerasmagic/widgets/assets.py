@@ -1,0 +1,18 @@
+"""The scripts and style sheets of the views, files of their own that need no build step."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+
+_STATIC = pathlib.Path(__file__).parent / "static"
+
+
+@functools.cache
+def static(*names: str) -> str:
+    """Return files of ``static/``, joined in this order: a module of several files is one text to a page.
+
+    >>> ".km-error {" in static("error_card.css")
+    True
+    """
+    return "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in names)
