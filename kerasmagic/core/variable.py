@@ -15,9 +15,11 @@ from kerasmagic.core.dtypes import is_float_dtype, standardize_dtype
 from kerasmagic.core.operators import ArrayOperators
 from kerasmagic.core.scope import autocast_dtype, current_path, get_stateless_scope
 from kerasmagic.core.symbolic import KerasTensor
+from kerasmagic.core.transfer import is_host, on_device
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.foundation.naming import auto_name
 from kerasmagic.foundation.registry import INITIALIZERS
+from kerasmagic.foundation.views import displayed
 
 _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 _SYNCHRONIZATIONS = ("none", "on_read", "on_write", "auto")
@@ -194,7 +196,8 @@ class Variable(ArrayOperators):
         Raises:
             ShapeMismatch: If it does not have the variable's shape.
         """
-        array = jnp.asarray(value, dtype=jnp.dtype(self._dtype))
+        dtype = jnp.dtype(self._dtype)
+        array = on_device(np.asarray(value, dtype)) if is_host(value) else jnp.asarray(value, dtype=dtype)
         if array.shape != self._shape:
             raise ShapeMismatch(
                 "The shape of the target variable and the shape of the target value in "
@@ -215,7 +218,8 @@ class Variable(ArrayOperators):
             scope.add_update((self, array))
         else:
             # Training donates the buffers of variables: no other one may hold the same.
-            self.store(array if isinstance(array, Tracer) else jnp.array(array, copy=True))
+            own = is_host(value) or isinstance(array, Tracer)
+            self.store(array if own else jnp.array(array, copy=True))
         return array
 
     def assign_add(self, value: Any) -> Any:
@@ -259,6 +263,8 @@ class Variable(ArrayOperators):
     def __int__(self) -> int:
         return int(self.value)
 
+    _repr_mimebundle_ = displayed("variable")
+
     def __repr__(self) -> str:
         value = "" if self._value is None or isinstance(self._value, Tracer) else f", value={self._value}"
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
@@ -273,7 +279,12 @@ def _own_copy(value: Any, dtype: Any) -> Any:
     if isinstance(value, Tracer):
         return value if dtype is None else value.astype(dtype)
     if dtype is not None:
-        return jnp.array(value, dtype=jnp.dtype(standardize_dtype(dtype)), copy=True)
+        dtype = jnp.dtype(standardize_dtype(dtype))
+        return (
+            on_device(np.asarray(value, dtype))
+            if is_host(value)
+            else jnp.array(value, dtype=dtype, copy=True)
+        )
     if isinstance(value, float):
         return jnp.array(value, dtype=jnp.dtype(standardize_dtype(None)))
     return jnp.array(value, copy=True)
