@@ -6,12 +6,25 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from kerasmagic.assembly.record import record_of
 from kerasmagic.core import tree
-from kerasmagic.foundation.errors import DefinitionError, Span
+from kerasmagic.foundation.errors import DefinitionError, KerasMagicError, Span
 from kerasmagic.language.report import report_text
+
+
+class _Finding(NamedTuple):
+    """A line that the data does not fit, and why; ``compile`` stands for the line that begins so."""
+
+    line: int | str
+    message: str
+    hint: str | None = None
+
+
+_LOSSES = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}
 
 
 def pointing(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,31 +38,43 @@ def pointing(method: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             try:
                 given = signature.bind(self, *args, **kwargs).arguments
-                note = explanation(self, given.get("x"), given.get("y"))
+                trains = "y" in signature.parameters
+                note = explanation(self, given.get("x"), given.get("y"), trains=trains, error=error)
             except Exception:
                 # A note must not hide the error that it is about.
                 note = None
             if note is not None and note not in getattr(error, "__notes__", ()):
+                if isinstance(error, KerasMagicError):
+                    _without_remarks_of_jax(error)
                 error.add_note(note)
             raise
 
     return wrapper
 
 
-def explanation(model: Any, x: Any, y: Any) -> str | None:
+def _without_remarks_of_jax(error: KerasMagicError) -> None:
+    """Drop the note about frames that JAX left out: our own error has said what it is about."""
+    notes = getattr(error, "__notes__", [])
+    notes[:] = [note for note in notes if "JAX has removed its internal frames" not in note]
+
+
+def explanation(
+    model: Any, x: Any, y: Any, *, trains: bool = True, error: Exception | None = None
+) -> str | None:
     """Return which line of a model's definition the data does not fit, and why.
 
     Args:
         model: The model; one that no text defined has no lines.
         x: The inputs that were given.
         y: The targets that were given, or ``None``.
+        trains: Whether the method needs targets.
+        error: What went wrong, where the data alone does not tell.
 
     Example:
 
-    >>> import numpy as np
     >>> import kerasmagic as keras
     >>> model = keras.define("input 4\\ndense 2", name="tiny")
-    >>> print(explanation(model, np.zeros((8, 5)), None))
+    >>> print(explanation(model, np.zeros((8, 5)), None, trains=False))
     %%model tiny, line 1
         input 4
         ^^^^^^^
@@ -58,39 +83,93 @@ def explanation(model: Any, x: Any, y: Any) -> str | None:
     record = record_of(model)
     if record is None:
         return None
-    found = _wrong_input(model, x) or _wrong_target(model, y)
+    found = _without_compile(model, trains) or _wrong_input(model, x)
+    found = found or (_wrong_target(model, x, y) if trains else None)
+    if found is None and "label" in str(error).lower():
+        found = _wrong_labels(model, y)
+    found = found or _named_in(model, error)
     if found is None:
         return None
-    line, message = found
     lines = record.source.split("\n")
-    number = line - record.first_line
-    if not 0 <= number < len(lines):
+    number = _compile_line(lines) if found.line == "compile" else int(found.line) - record.first_line
+    if number is None or not 0 <= number < len(lines):
         return None
-    text = lines[number]
-    start = len(text) - len(text.lstrip())
-    error = DefinitionError(message, span=Span(line, start + 1, line, len(text.rstrip()) + 1))
-    return report_text(error, record.source, f"%%model {model.name}", first_line=record.first_line)
+    text, line = lines[number], number + record.first_line
+    span = Span(line, len(text) - len(text.lstrip()) + 1, line, len(text.rstrip()) + 1)
+    told = DefinitionError(found.message, span=span, hint=found.hint)
+    return report_text(told, record.source, f"%%model {model.name}", first_line=record.first_line)
 
 
-def _wrong_input(model: Any, x: Any) -> tuple[int, str] | None:
-    if getattr(model, "_graph", None) is None:
+def _compile_line(lines: list[str]) -> int | None:
+    return next((i for i, line in enumerate(lines) if re.match(r"\s*compile\b", line)), None)
+
+
+def _without_compile(model: Any, trains: bool) -> _Finding | None:
+    """Say what is missing to train at all."""
+    if not trains:
         return None
-    values = (
-        [x[i.name] for i in model.inputs] if isinstance(x, dict) and _has_all(x, model) else tree.flatten(x)
-    )
-    last = model.inputs[-1]._keras_history.operation
+    if not getattr(model, "compiled", False):
+        last = model.layers[-1] if model.layers else None
+        activation = getattr(getattr(last, "activation", None), "__name__", "")
+        line = f"'compile adam, {_LOSSES.get(activation, 'mse')}'"
+        message = "No line says how to train what comes out here."
+        return None if last is None else _Finding(_line(last), message, f"Add {line} below it.")
+    if (model.get_compile_config() or {}).get("loss") is None and not model.losses:
+        return _Finding(
+            "compile", "This line names no loss.", "Write it behind a comma: 'compile adam, mse'."
+        )
+    return None
+
+
+def _wrong_input(model: Any, x: Any) -> _Finding | None:
+    if getattr(model, "_graph", None) is None or x is None:
+        return None
+    if isinstance(x, dict) and not _has_all(x, model):
+        missing = next(i for i in model.inputs if i.name not in x)
+        message = (
+            f"The data has no part {missing.name!r} for this input; its parts are {', '.join(map(repr, x))}."
+        )
+        return _Finding(_line(_maker(missing)), message)
+    values = [x[i.name] for i in model.inputs] if isinstance(x, dict) else tree.flatten(x)
     if len(values) != len(model.inputs) and all(hasattr(v, "shape") for v in values):
         names = ", ".join(repr(i.name) for i in model.inputs)
-        return _line(
-            last
-        ), f"The data has {len(values)} parts; the model has {len(model.inputs)} inputs: {names}."
+        parts = "1 part" if len(values) == 1 else f"{len(values)} parts"
+        message = f"The data has {parts}; the model has {len(model.inputs)} inputs: {names}."
+        return _Finding(_line(_maker(model.inputs[-1])), message, f"Pass a list or a dict with {names}.")
     for value, tensor in zip(values, model.inputs, strict=False):
-        shape = getattr(value, "shape", None)
-        if shape is not None and not _fits(tuple(shape), tensor.shape):
-            wanted = f"({', '.join(map(str, tensor.dims))}{',' if len(tensor.dims) == 1 else ''})"
-            message = f"The data has the shape {tuple(shape)}; this input takes {wanted}."
-            return _line(tensor._keras_history.operation), message
+        found = _unfit_part(value, tensor)
+        if found is not None:
+            return _Finding(_line(_maker(tensor)), found)
+    lengths = [shape[0] for value in values if (shape := getattr(value, "shape", ()))]
+    for length, tensor in zip(lengths, model.inputs, strict=False):
+        if length != lengths[0]:
+            first = f"that for {model.inputs[0].name!r} has {lengths[0]}"
+            message = f"The data for this input has {length} samples, {first}."
+            return _Finding(_line(_maker(tensor)), message)
     return None
+
+
+def _unfit_part(value: Any, tensor: Any) -> str | None:
+    """Return why an array cannot flow into an input."""
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        return None
+    if _is_text(value):
+        return f"The data is text ({value.dtype}, as {_sample(value)}); this input takes {tensor.dtype}."
+    if tuple(shape[:1]) == (0,):
+        return f"The data has the shape {tuple(shape)}: there is no sample in it."
+    if not _fits(tuple(shape), tensor.shape):
+        wanted = f"({', '.join(map(str, tensor.dims))}{',' if len(tensor.dims) == 1 else ''})"
+        return f"The data has the shape {tuple(shape)}; this input takes {wanted}."
+    return None
+
+
+def _is_text(value: Any) -> bool:
+    return getattr(getattr(value, "dtype", None), "kind", "") in ("U", "S")
+
+
+def _sample(value: Any) -> str:
+    return repr(str(np.asarray(value).ravel()[0]))
 
 
 def _has_all(x: dict[str, Any], model: Any) -> bool:
@@ -98,31 +177,116 @@ def _has_all(x: dict[str, Any], model: Any) -> bool:
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    if len(shape) != len(wanted):
+    if len(shape) + 1 == len(wanted) and wanted[-1] == 1:
         # A missing last axis of size 1 is added.
-        return (*shape, 1) == wanted or (len(shape) + 1 == len(wanted) and wanted[-1] == 1)
-    return all(w is None or w == s for s, w in zip(shape[1:], wanted[1:], strict=True))
+        return _fits((*shape, 1), wanted)
+    return len(shape) == len(wanted) and all(
+        w is None or w == s for s, w in zip(shape[1:], wanted[1:], strict=True)
+    )
 
 
-def _wrong_target(model: Any, y: Any) -> tuple[int, str] | None:
-    if y is None or getattr(model, "_graph", None) is None:
+def _wrong_target(model: Any, x: Any, y: Any) -> _Finding | None:
+    if getattr(model, "_graph", None) is None:
         return None
-    targets: list[Any] = tree.flatten(y)
     outputs: list[Any] = model.outputs
-    last = outputs[-1]._keras_history.operation
+    line = _line(_maker(outputs[-1]))
+    if y is None:
+        if not hasattr(x, "shape"):
+            return None
+        return _Finding(
+            line, "There are no targets for what comes out of this line.", "Pass them: 'fit(x, y)'."
+        )
+    if isinstance(y, dict) and all(_maker(out).name in y for out in outputs):
+        y = [y[_maker(out).name] for out in outputs]
+    targets: list[Any] = tree.flatten(y)
     if len(targets) != len(outputs):
-        message = f"There are {len(targets)} parts of targets; the model has {len(outputs)} outputs."
-        return _line(last), message
-    sparse = "sparse" in re.sub(r"[^a-z]", "", str((model.get_compile_config() or {}).get("loss")).lower())
+        names = ", ".join(repr(_maker(out).name) for out in outputs)
+        parts = "is 1 array" if len(targets) == 1 else f"are {len(targets)} arrays"
+        message = f"There {parts} of targets; the model has {len(outputs)} outputs: {names}."
+        return _Finding(line, message, "Pass a list of one array for each.")
+    samples = next((v.shape[0] for v in tree.flatten(x) if getattr(v, "shape", ())), None)
     for target, output in zip(targets, outputs, strict=True):
-        shape: tuple[Any, ...] = tuple(getattr(target, "shape", ()))
-        rest = (*shape[1:-1], output.shape[-1]) if sparse and shape and shape[-1:] == (1,) else shape[1:]
-        fitting = (*rest, output.shape[-1]) if sparse and len(rest) + 2 == len(output.shape) else rest
-        if not _fits((0, *fitting), output.shape):
-            gives = f"({', '.join(map(str, output.dims))})"
-            message = f"The targets have the shape {shape}; what comes out of this line has {gives}."
-            return _line(output._keras_history.operation), message
+        found = _unfit_target(target, output, _is_sparse(model, output), samples)
+        if found is not None:
+            return _Finding(_line(_maker(output)), *found)
     return None
+
+
+def _is_sparse(model: Any, output: Any) -> bool:
+    """Say whether the loss of an output takes the numbers of classes."""
+    loss = (model.get_compile_config() or {}).get("loss")
+    if isinstance(loss, dict) and "class_name" not in loss:
+        loss = loss.get(_maker(output).name)
+    elif isinstance(loss, list | tuple):
+        index = next(i for i, each in enumerate(model.outputs) if each is output)
+        loss = loss[index] if index < len(loss) else None
+    return "sparse" in re.sub(r"[^a-z]", "", str(loss).lower())
+
+
+def _unfit_target(
+    target: Any, output: Any, sparse: bool, samples: int | None
+) -> tuple[str, str | None] | None:
+    """Return why an array is no target for an output, and what to do."""
+    shape: tuple[Any, ...] = tuple(getattr(target, "shape", ()))
+    if not shape:
+        return None
+    if _is_text(target):
+        hint = "Number the classes, as 'np.unique(y, return_inverse=True)[1]' does."
+        return f"The targets are text, as {_sample(target)}; this line gives numbers.", hint
+    if samples is not None and shape[0] != samples:
+        return f"There are {shape[0]} targets for {samples} samples.", None
+    gives = f"({', '.join(map(str, output.dims))})"
+    message = f"The targets have the shape {shape}; what comes out of this line has {gives}."
+    if not sparse:
+        return None if _fits((0, *shape[1:]), output.shape) else (message, _whole_hint(target, output))
+    if len(shape) == len(output.shape) and shape[-1] == output.shape[-1] != 1:
+        hint = "Targets with one column per class are for the loss 'categorical_crossentropy'."
+        return f"{message} A sparse loss takes the number of the class.", hint
+    rest = shape[1:-1] if len(shape) == len(output.shape) and shape[-1] == 1 else shape[1:]
+    if not _fits((0, *rest, output.shape[-1]), output.shape):
+        return message, None
+    return None
+
+
+def _wrong_labels(model: Any, y: Any) -> _Finding | None:
+    """Return the output whose labels are out of range."""
+    if getattr(model, "_graph", None) is None:
+        return None
+    for target, output in zip(tree.flatten(y), model.outputs, strict=False):
+        if _is_sparse(model, output) and (found := _wrong_label(np.asarray(target), output)) is not None:
+            return _Finding(_line(_maker(output)), *found)
+    return None
+
+
+def _whole_hint(target: Any, output: Any) -> str | None:
+    whole = np.asarray(target)
+    if output.shape[-1] not in (None, 1) and whole.ndim == 1 and np.all(whole == np.floor(whole)):
+        return "Numbers of classes are for the loss 'sparse_categorical_crossentropy'."
+    return f"Give the last layer {target.shape[-1]} units." if whole.ndim == len(output.shape) else None
+
+
+def _wrong_label(labels: Any, output: Any) -> tuple[str, str | None] | None:
+    classes = output.shape[-1]
+    low, high = labels.min(), labels.max()
+    if low >= 0 and (classes is None or high < classes):
+        return None
+    hint = f"Give it {high + 1:g} units, or count the labels from 0." if low >= 0 else "Count them from 0."
+    takes = f"this line gives {classes} values, for the labels 0 to {classes - 1}"
+    return f"The labels go from {low:g} to {high:g}; {takes}.", hint
+
+
+def _named_in(model: Any, error: Exception | None) -> _Finding | None:
+    """Return the line of the layer that an error names, for data that can be read only once."""
+    if not isinstance(error, KerasMagicError):
+        return None
+    names = re.findall(r"(?:layer|input|output) '([^']+)'", error.message)
+    lines = {layer.name: _line(layer) for layer in model._flatten_layers(include_self=False)}
+    line = next((lines[name] for name in names if lines.get(name)), None)
+    return None if line is None else _Finding(line, error.message)
+
+
+def _maker(tensor: Any) -> Any:
+    return tensor._keras_history.operation
 
 
 def _line(operation: Any) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kerasmagic.assembly.description import Described, FunctionName, readable
-from kerasmagic.assembly.text_source import TextSource
+from kerasmagic.assembly.text_source import TextSource, key_text
 from kerasmagic.foundation.errors import NotSerializable
 
 _USUAL = {"run_eagerly": (False,), "steps_per_execution": (1,), "jit_compile": (True, "auto")}
@@ -29,23 +30,32 @@ def compile_line(model: Any, source: TextSource) -> str | None:
 def _line(shown: dict[str, Any], source: TextSource) -> str:
     parts = [_named("optimizer", shown.pop("optimizer"), source)]
     loss, metrics = shown.pop("loss", None), shown.pop("metrics", None)
-    if isinstance(loss, list | tuple):
-        parts.append(f"loss=[{', '.join(_named('loss', each, source) for each in loss)}]")
-    elif loss is not None:
-        parts.append(_named("loss", loss, source))
-    listed = metrics if isinstance(metrics, list | tuple) else [] if metrics is None else [metrics]
-    if any(isinstance(each, list | tuple | dict) for each in listed):
-        raise NotSerializable("metrics in a list of lists")
-    words = [_named("metric", each, source) for each in listed]
-    parts += words if loss is not None else [f"metrics=[{', '.join(words)}]"] if words else []
+    if loss is not None:
+        text = _named("loss", loss, source)
+        parts.append(f"loss={text}" if isinstance(loss, list | tuple | dict) else text)
+    listed = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+    plain = loss is not None and not any(isinstance(each, list | tuple | dict) for each in listed)
+    if metrics and plain:
+        parts += [_named("metric", each, source) for each in listed]
+    elif metrics:
+        parts.append(f"metrics={_named('metric', metrics, source)}")
     for name, value in shown.items():
-        if value is not None and value not in _USUAL.get(name, ()):
-            parts.append(f"{name}={source.value(value)}")
+        if value is None or value in _USUAL.get(name, ()):
+            continue
+        weighted = name == "weighted_metrics"
+        parts.append(f"{name}={_named('metric', value, source) if weighted else source.value(value)}")
     return f"compile {', '.join(parts)}"
 
 
 def _named(kind: str, value: Any, source: TextSource) -> str:
-    """Return the name of an optimizer, a loss or a metric, with its arguments."""
+    """Return the name of an optimizer, a loss or a metric, with its arguments; or several of them."""
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_named(kind, each, source) for each in value)}]"
+    if isinstance(value, Mapping):
+        members = [f"{key_text(key)}={_named(kind, each, source)}" for key, each in value.items()]
+        return f"dict({', '.join(members)})"
     if isinstance(value, str) and source.vocabulary.find(kind, value) is not None:
         return value
     if isinstance(value, FunctionName) and source.vocabulary.find(kind, value.name) is not None:
@@ -56,4 +66,6 @@ def _named(kind: str, value: Any, source: TextSource) -> str:
         if kind == "optimizer" and words is not None and value.arguments:
             return " ".join([text.partition("(")[0], *source.command(words, value.arguments)])
         return text
+    if isinstance(value, FunctionName) and not value.module.startswith("keras."):
+        return source.value(value)
     raise NotSerializable(f"the {kind} {value!r}")

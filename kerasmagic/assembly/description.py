@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasmagic.core.dtype_policy import DTypePolicy
 from kerasmagic.core.layer import Layer
 from kerasmagic.core.serialization import deserialize_keras_object
 from kerasmagic.foundation.errors import KerasMagicError, NotSerializable
@@ -125,11 +126,11 @@ def readable(value: Any) -> Any:
         return {key: readable(item) for key, item in value.items()}
     if value["class_name"] == "function":
         return FunctionName(str(value.get("module")), value["config"])
-    if value["class_name"] == "DTypePolicy":
-        return value["config"]["name"]
     if value["class_name"] in ("__numpy__", "__tensor__"):
         return value["config"]["value"]
     made = deserialize_keras_object(value)
+    if isinstance(made, DTypePolicy):
+        return made.name
     return made if isinstance(made, Layer) or not hasattr(made, "get_config") else describe(made)
 
 

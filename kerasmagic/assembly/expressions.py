@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from kerasmagic import ops
-from kerasmagic.foundation.errors import KerasMagicError, ShapeMismatch
+from kerasmagic.foundation.errors import DefinitionError, KerasMagicError, ShapeMismatch, Span, did_you_mean
 from kerasmagic.language.check_layer import BUILTINS
 from kerasmagic.language.resolved import ResolvedExpression
 
@@ -32,7 +34,9 @@ class CompiledExpression:
         self.line = line
         self.where = f"%%layer {layer}, line {line.span.line}"
         self.reads = frozenset(name for name, _ in line.expression.names)
-        self._code = compile(line.expression.source.strip(), f"<{self.where}>", "eval")
+        source = line.expression.source.strip()
+        _check_attributes(source, line.expression.span)
+        self._code = compile(source, f"<{self.where}>", "eval")
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
         """Return the value of the expression.
@@ -55,6 +59,41 @@ class CompiledExpression:
                 f"{self.where}: '{self.line.expression.source.strip()}' failed"
                 f"{f' for {shapes}' if shapes else ''}: {reason}"
             ) from error
+
+
+def _check_attributes(source: str, span: Span) -> None:
+    """Refuse ``jnp.tahn``: what a module lacks is known before anything runs.
+
+    Raises:
+        DefinitionError: At the name, with the nearest one that the module has.
+    """
+    for node in ast.walk(ast.parse(source, mode="eval")):
+        owner = _module(node.value) if isinstance(node, ast.Attribute) else None
+        if owner is None or not isinstance(node, ast.Attribute) or hasattr(owner, node.attr):
+            continue
+        path = ast.unparse(node)
+        near = did_you_mean(node.attr, [name for name in dir(owner) if not name.startswith("_")])
+        hint = near and near.replace(repr(node.attr), repr(path)).replace(
+            "'", f"'{path.rpartition('.')[0]}.", 1
+        )
+        # Columns of Python count bytes, and lines of a bracketed expression begin anew.
+        before = source.split("\n")[node.lineno - 1].encode()[: node.col_offset].decode(errors="replace")
+        line = span.line + node.lineno - 1
+        column = len(before) + (span.column if node.lineno == 1 else 1)
+        place = Span(line, column, line, column + len(path))
+        raise DefinitionError(f"'{path.rpartition('.')[0]}' has no {node.attr!r}.", span=place, hint=hint)
+
+
+def _module(node: ast.expr) -> types.ModuleType | None:
+    """Return the module that an expression names, if it names one."""
+    if isinstance(node, ast.Name):
+        found = NAMESPACE.get(node.id)
+    elif isinstance(node, ast.Attribute):
+        owner = _module(node.value)
+        found = getattr(owner, node.attr, None) if owner is not None else None
+    else:
+        return None
+    return found if isinstance(found, types.ModuleType) else None
 
 
 def _shape(x: Any) -> str:

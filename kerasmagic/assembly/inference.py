@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-import jax
 
 from kerasmagic.core import tree
 from kerasmagic.core.layer import Layer
 from kerasmagic.core.symbolic import KerasTensor
+from kerasmagic.core.work import Work
 from kerasmagic.foundation import config
 
 _LIMIT = 4096
 _KNOWN: collections.OrderedDict[Any, Any] = collections.OrderedDict()
 # These change values and weights, and no shape.
 _SILENT = ("initializer", "regularizer", "constraint", "name", "seed")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+    """What is remembered of a symbolic tensor."""
+
+    dims: tuple[Any, ...]
+    dtype: str
+    work: Work | None
+
+    def tensor(self) -> KerasTensor:
+        x = KerasTensor(self.dims, self.dtype)
+        x.work = self.work
+        return x
 
 
 @contextlib.contextmanager
@@ -45,12 +59,12 @@ def remembered(layer: Any, arguments: Mapping[str, Any] | None, inputs: Any, opt
             return infer(*args, **kwargs)
         if key not in _KNOWN:
             result = infer(*args, **kwargs)
-            _KNOWN[key] = tree.map_structure(lambda x: jax.ShapeDtypeStruct(x.dims, x.dtype), result)
+            _KNOWN[key] = tree.map_structure(lambda x: _Known(x.dims, x.dtype, x.work), result)
             while len(_KNOWN) > _LIMIT:
                 _KNOWN.popitem(last=False)
             return result
         _KNOWN.move_to_end(key)
-        return tree.map_structure(lambda spec: KerasTensor(spec.shape, spec.dtype), _KNOWN[key])
+        return tree.map_structure(_Known.tensor, _KNOWN[key])
 
     layer.__dict__["compute_output_spec"] = known
     try:

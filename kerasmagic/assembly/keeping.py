@@ -70,6 +70,7 @@ def _matched(old: Any, new: Any, statuses: dict[str, str]) -> Iterator[tuple[Lay
             yield partner, layer
         else:
             waiting.append(layer)
+    unmatched: list[Layer] = []
     for layer in waiting:
         signature = _signature(layer)
         partner = next((o for o in left_over.values() if layer.weights and _signature(o) == signature), None)
@@ -78,8 +79,11 @@ def _matched(old: Any, new: Any, statuses: dict[str, str]) -> Iterator[tuple[Lay
             _tell(layer, "kept", statuses)
             yield partner, layer
         else:
-            known = type(before.get(layer.name)).__name__ == type(layer).__name__
-            _tell(layer, "changed" if known else "new", statuses)
+            unmatched.append(layer)
+    for layer in unmatched:
+        # A layer whose weights went to another one was not changed into this one.
+        known = type(left_over.get(layer.name)).__name__ == type(layer).__name__
+        _tell(layer, "changed" if known else "new", statuses)
 
 
 def _tell(layer: Layer, status: str, statuses: dict[str, str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 from kerasmagic.core import addresses, tree
@@ -25,6 +24,7 @@ class Call:
         variadic: The parameter that takes any number of arguments, if there is one: its value is a tuple.
         outputs: The tensors that come out.
         required: The parameters without a default, which are given by position.
+        result: The structure in which the outputs come.
     """
 
     operation: Operation
@@ -33,6 +33,7 @@ class Call:
     variadic: str | None
     outputs: tuple[KerasTensor, ...]
     required: tuple[str, ...] = ()
+    result: Any = None
 
     @property
     def inputs(self) -> list[KerasTensor]:
@@ -48,35 +49,7 @@ def calls(model: Any) -> list[Call]:
     Raises:
         NotSerializable: If a function of the graph has no public name.
     """
-    graph = model._graph
-    inside = {id(node) for node in graph.nodes}
-    ordered = list(_in_writing_order(graph.outputs, inside))
-    written = {id(node) for node in ordered}
-    rest = [n for n in graph.nodes if id(n) not in written]
-    return [_call(node) for node in (*ordered, *rest) if not node.is_input]
-
-
-def _in_writing_order(outputs: list[KerasTensor], inside: set[int]) -> Iterator[Node]:
-    """Yield nodes, parents first: the longest way to a node is written right before it."""
-    seen: set[int] = set()
-    stack = [(_node(x), False) for x in reversed(outputs)]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            yield node
-        elif id(node) not in seen and id(node) in inside:
-            seen.add(id(node))
-            stack.append((node, True))
-            # The first operand is the one that a line goes on from, so it is written last.
-            onward = type(node.operation).__name__ in ("Add", "Subtract", "Multiply")
-            inputs = node.input_tensors if onward else reversed(node.input_tensors)
-            stack.extend((_node(x), False) for x in inputs)
-
-
-def _node(x: KerasTensor) -> Node:
-    history = x._keras_history
-    assert history is not None
-    return history.operation._inbound_nodes[history.node_index]
+    return [_call(node) for node in model._graph.written() if not node.is_input]
 
 
 def _call(node: Node) -> Call:
@@ -119,7 +92,7 @@ def _bound(
             given[variadic] = value
         elif parameter.default is parameter.empty or not _same(value, parameter.default):
             given[parameter.name] = value
-    return Call(operation, name, given, variadic, tuple(node.output_tensors), required)
+    return Call(operation, name, given, variadic, tuple(node.output_tensors), required, node.outputs)
 
 
 def _same(value: Any, default: Any) -> bool:

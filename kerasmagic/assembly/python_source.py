@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-import textwrap
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +13,11 @@ import numpy as np
 from kerasmagic.assembly.description import Described, FunctionName, describe, public_name
 from kerasmagic.assembly.layer import DefinedLayer
 from kerasmagic.assembly.layer_python import class_source
+from kerasmagic.assembly.own_source import is_own, own_source
 from kerasmagic.core.layer import Layer
 from kerasmagic.foundation.errors import NotSerializable
 from kerasmagic.foundation.naming import to_snake_case
+from kerasmagic.foundation.registry import get_registered_object
 from kerasmagic.foundation.signature import parameters
 
 _SHORT = {"keras.layers": "layers"}
@@ -33,6 +35,7 @@ class Source:
         self.imports: dict[str, None] = {"import keras": None}
         self.classes: dict[str, str] = {}
         self.layers: dict[int, str] = {}
+        self.writing: set[str] = set()
 
     def head(self) -> list[str]:
         """Return the lines that stand before everything else."""
@@ -58,6 +61,8 @@ class Source:
                 return f"({', '.join(map(self.value, value))}{',' if len(value) == 1 else ''})"
             case slice():
                 return f"slice({self.value(value.start)}, {self.value(value.stop)}, {self.value(value.step)})"
+            case np.generic() if value.ndim == 0 and value.dtype.kind in "biuf":
+                return self.value(value.item())
             case Described(target, arguments):
                 return f"{self.address(target)}({self.arguments(target, arguments)})"
             case FunctionName(module, name):
@@ -77,9 +82,14 @@ class Source:
     def function(self, module: str, name: str) -> str:
         if module.startswith("keras."):
             return f"{module}.{name}"
-        if module != "__main__":
-            self.imports.setdefault(f"from {module} import {name}")
-        return name
+        function = get_registered_object(name)
+        if function is None:
+            home = sys.modules.get(module)
+            function = getattr(home, name, None)
+        if function is None:
+            raise NotSerializable(f"The function {name!r} is not known, so it cannot be written as Python.")
+        self.own(function)
+        return function.__name__
 
     def arguments(self, target: type, arguments: Mapping[str, Any]) -> str:
         """Return arguments as a person writes them: those that are needed by position, the rest by name."""
@@ -128,15 +138,29 @@ class Source:
             for inner in needed.own_classes:
                 self.address(inner)
             self.classes[target.__name__] = needed.text
-        elif target.__module__ != "__main__":
-            self.imports.setdefault(f"from {target.__module__} import {target.__name__}")
         else:
-            try:
-                self.classes[target.__name__] = textwrap.dedent(inspect.getsource(target)).rstrip()
-            except (OSError, TypeError):
-                raise NotSerializable(
-                    f"The source of the class {target.__name__!r} is not known, so it cannot be written as Python."
-                ) from None
+            self.own(target)
+
+    def own(self, obj: Any) -> None:
+        """Take in a class or a function of one's own: its source, or its import where it needs nothing of ours.
+
+        Raises:
+            NotSerializable: If there is neither.
+        """
+        if obj.__name__ in (*self.classes, *self.writing):
+            return
+        if isinstance(obj, type) and issubclass(obj, DefinedLayer):
+            self.own_class(obj)
+        elif not is_own(obj) and inspect.getmodule(obj) is not None:
+            self.imports.setdefault(f"from {obj.__module__} import {obj.__name__}")
+        else:
+            self.writing.add(obj.__name__)
+            found = own_source(obj)
+            for line in found.imports:
+                self.imports.setdefault(line)
+            for needed in found.needs:
+                self.own(needed)
+            self.classes[obj.__name__] = found.text
 
 
 def _quoted(text: str) -> str:

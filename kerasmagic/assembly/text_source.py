@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import keyword
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from kerasmagic.assembly.description import Described, FunctionName, describe, public_name
 from kerasmagic.assembly.vocabulary import ALIASES
@@ -13,7 +16,8 @@ from kerasmagic.core.layer import Layer
 from kerasmagic.foundation import registry
 from kerasmagic.foundation.errors import NotSerializable
 from kerasmagic.foundation.naming import to_snake_case
-from kerasmagic.language.readings import call_readings, readings_of
+from kerasmagic.language.binding import command_slots
+from kerasmagic.language.readings import TABLE_ROLES, call_readings, readings_of
 from kerasmagic.language.vocabulary import CallWords, Vocabulary
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -27,6 +31,7 @@ _KINDS = {
     "keras.optimizers": "optimizer",
     "keras.losses": "loss",
     "keras.metrics": "metric",
+    "keras.quantizers": "quantizer",
 }
 _SHORT = {
     target: alias
@@ -122,25 +127,21 @@ class TextSource:
         words = self.words(described.target)
         return f"{words.name}({', '.join(self.called(words, described.arguments))})"
 
+    def collides(self, layer: Any, names: set[str]) -> bool:
+        """Say whether arguments of a call have the names of arguments of the layer's constructor."""
+        return any(self.words(type(layer)).parameter(name) for name in names)
+
     # ---- arguments
 
     def command(self, words: CallWords, arguments: Mapping[str, Any], layer: Any = None) -> list[str]:
         """Return arguments for the command form: numbers by position, words by themselves."""
         left = dict(arguments)
         shown = []
-        for name in self.slots(words):
+        for name in command_slots(words):
             if name not in left or name == "strides" or not _is_plain(left[name]):
                 break
             shown.append(self.argument(words, name, left.pop(name)))
         return [*shown, *(self.named(words, name, value) for name, value in left.items())]
-
-    def slots(self, words: CallWords) -> list[str]:
-        """Return the parameters that values without a name fill, in order."""
-        return [
-            p.name
-            for p in words.parameters
-            if p.positional and words.role(p.name) in (None, "schedule") and not words.words_for(p.name)
-        ]
 
     def called(self, words: CallWords, arguments: Mapping[str, Any]) -> list[str]:
         """Return arguments for the call form."""
@@ -184,7 +185,12 @@ class TextSource:
         if isinstance(value, str) and _WORD.fullmatch(value) and (words.role(name) not in (None, "text")):
             return value
         try:
-            return self.value(value)
+            text = self.value(value)
+            # Where no such word is expected it would be text; with brackets it is the thing itself.
+            plain = (
+                isinstance(value, Described) and not value.arguments and words.role(name) not in TABLE_ROLES
+            )
+            return f"{text}()" if plain else text
         except NotSerializable as error:
             raise NotSerializable(f"{name} of {words.name} cannot be said in the language: {error}") from None
 
@@ -201,6 +207,8 @@ class TextSource:
                 return _CONSTANTS[value]
             case int() | float() if math.isfinite(value):
                 return repr(value)
+            case float():
+                return f'float("{value}")'
             case str():
                 return repr(value)
             case tuple() if len(value) > 1 and all(_is_size(v) for v in value):
@@ -211,11 +219,31 @@ class TextSource:
                 return f"[{', '.join(map(self.value, value))}]"
             case Described():
                 return self.call(value)
-            case FunctionName(module, name) if module.startswith("keras."):
-                return name
+            case FunctionName(module, name):
+                # A function of one's own is a variable of the notebook.
+                return name if module.startswith("keras.") else f"{{{name.rpartition('>')[2]}}}"
             case Layer():
                 return self.nested(value)
+            case Mapping():
+                return (
+                    f"dict({', '.join(f'{key_text(key)}={self.value(item)}' for key, item in value.items())})"
+                )
+            case np.generic() if value.ndim == 0 and value.dtype.kind in "biuf":
+                return self.value(value.item())
+        if hasattr(value, "tolist") and hasattr(value, "dtype"):
+            return self.array(value)
         raise NotSerializable(f"{_described(value)} is no value of the language.")
+
+    def array(self, value: Any) -> str:
+        """Return ``array([1, 0], int8)``."""
+        numbers = np.asarray(value)
+        kept = numbers.tolist() if numbers.dtype.kind in "biu" else numbers.astype("float64").tolist()
+        return f"array({self.listed(kept)}, {numbers.dtype.name})"
+
+    def listed(self, numbers: Any) -> str:
+        if isinstance(numbers, list):
+            return f"[{', '.join(map(self.listed, numbers))}]"
+        return self.value(numbers)
 
     def call(self, value: Described) -> str:
         """Return ``l2(0.0001)``, or the name alone where it needs no arguments."""
@@ -224,7 +252,9 @@ class TextSource:
         if public is None or words is None:
             raise NotSerializable(f"{value.target.__name__} is no word of the language.")
         name = to_snake_case(public[1])
-        if self.vocabulary.find(_KINDS[public[0]], name) is None:
+        short = self.vocabulary.find(_KINDS[public[0]], name)
+        # In small letters some losses are functions, which take none of the arguments.
+        if short is None or any(short.parameter(argument) is None for argument in value.arguments):
             name = public[1]
         return f"{name}({', '.join(self.called_short(words, value.arguments))})" if value.arguments else name
 
@@ -240,6 +270,19 @@ class TextSource:
             text = self.argument(words, parameter.name, arguments[parameter.name])
             shown.append(text if leading else f"{parameter.name}={text}")
         return shown
+
+
+def key_text(key: Any) -> str:
+    """Return the name of a member of a ``dict(...)``.
+
+    Raises:
+        NotSerializable: If it is no text.
+    """
+    if not isinstance(key, str):
+        raise NotSerializable(
+            f"The key {key!r} of a dict is no text, and only text can be said in the language."
+        )
+    return key if key.isidentifier() and not keyword.iskeyword(key) else repr(key)
 
 
 def _described(value: Any) -> str:

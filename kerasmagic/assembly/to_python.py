@@ -6,6 +6,8 @@ import keyword
 import re
 from typing import Any
 
+import numpy as np
+
 from kerasmagic.assembly.description import readable
 from kerasmagic.assembly.outline import Call, calls, uses
 from kerasmagic.assembly.python_source import Source, chosen_name
@@ -23,11 +25,12 @@ def to_python(model: Any) -> str:
     """Return Python that builds the same model under Keras.
 
     Args:
-        model: A ``Sequential`` or functional model, however it was made; its layers may be of one's own.
+        model: A model, however it was made; its layers may be of one's own. Of one with a ``call`` of its own
+            the class is written as it stands in its file or its cell, in the names of Keras.
 
     Raises:
-        NotSerializable: If something in it cannot be written: a model with its own ``call``, a layer that
-            does not say how it was made.
+        NotSerializable: If something in it cannot be written: a class whose source is not known, a layer
+            that does not say how it was made.
 
     Example:
 
@@ -82,14 +85,36 @@ class _Writer:
         elif isinstance(model, Functional):
             text = self.functional(model)
         else:
-            raise NotSerializable(
-                f"{type(model).__name__} is a model with a `call` of its own; only models that are graphs or "
-                "stacks of layers can be written."
-            )
+            text = self.own(model)
         variable = self.variable(chosen_name(model) or "model")
         self.lines.append(f"{variable} = {text}")
         self.source.layers[id(model)] = variable
+        if not isinstance(model, Sequential | Functional):
+            self.lines += _building(model, variable, self.source)
         return variable
+
+    def own(self, model: Any) -> str:
+        """Return what makes a model with a ``call`` of its own; its class is written above.
+
+        Raises:
+            NotSerializable: If its source is not known, or it does not say what it was made with.
+        """
+        try:
+            for inner in model._layers:
+                self.prepare_argument(model, inner)
+            return self.layer(model)
+        except NotSerializable as error:
+            raise NotSerializable(
+                f"{type(model).__name__} is a model with a `call` of its own, so the source of its class and the "
+                f"arguments of its constructor are written. {error.message}",
+                hint=error.hint or "Let the class return its arguments in `get_config`.",
+            ) from None
+
+    def prepare_argument(self, model: Any, inner: Any) -> None:
+        """Write a model that was handed to the constructor; what the constructor makes, the class makes again."""
+        given = model.__dict__["_given"]
+        if any(inner is value for value in tree.flatten([given[0], given[1]])):
+            self.prepare(inner)
 
     def variable(self, wanted: str) -> str:
         """Return a variable that is not in use."""
@@ -112,17 +137,17 @@ class _Writer:
         ]
         name = chosen_name(model)
         items = [f"        {text}," for text in shown]
-        tail = [f'    name="{name}",'] if name else []
+        tail = [f"    name={self.source.value(name)},"] if name else []
         return "\n".join(["keras.Sequential(", "    [", *items, "    ],", *tail, ")"])
 
     def prepare(self, layer: Any) -> None:
         """Write the models inside a layer, which must stand before it."""
         if id(layer) in self.source.layers:
             return
-        if isinstance(layer, Model):
+        if isinstance(layer, Sequential | Functional):
             self.model(layer)
             return
-        for inner in layer._layers:
+        for inner in layer._layers if not isinstance(layer, Model) else ():
             if isinstance(inner, Model) or inner._layers:
                 self.prepare(inner)
 
@@ -130,14 +155,16 @@ class _Writer:
         return self.source.layer(layer, chosen_name(layer))
 
     def input(self, layer: InputLayer) -> str:
-        batch, *sizes = layer.batch_shape
-        parts = [self.source.value(tuple(sizes))]
+        batch, *sizes = layer.batch_shape or (None,)
+        parts = [self.source.value(tuple(sizes)) if layer.batch_shape else "batch_shape=()"]
         if batch is not None:
             parts.append(f"batch_size={batch}")
         if layer.dtype != "float32":
             parts.append(f'dtype="{layer.dtype}"')
         if chosen_name(layer) is not None and not re.fullmatch(r"input(_\d+)?", layer.name):
-            parts.append(f'name="{layer.name}"')
+            parts.append(f"name={self.source.value(layer.name)}")
+        if layer.optional:
+            parts.append("optional=True")
         return f"keras.Input({', '.join(parts)})"
 
     # ---- graphs
@@ -161,7 +188,8 @@ class _Writer:
             self.structure(s, names) for s in (model._graph.inputs_struct, model._graph.outputs_struct)
         )
         name = chosen_name(model)
-        return f"keras.Model({inputs}, {outputs}{f', name={name!r}' if name else ''})".replace("'", '"')
+        named = f", name={self.source.value(name)}" if name else ""
+        return f"keras.Model({inputs}, {outputs}{named})"
 
     def call(
         self,
@@ -172,11 +200,24 @@ class _Writer:
         counts: dict[int, int],
     ) -> None:
         text = self.called(call, names, counts)
+        if not isinstance(call.result, KerasTensor) and not _unpacks(call.result):
+            variable = self.variable(call.operation.name)
+            names.update(self.members(call.result, variable))
+            self.lines.append(f"{variable} = {text}")
+            return
         for x in call.outputs:
             passing = readers[id(x)] <= {index + 1}
             names[id(x)] = "x" if passing and len(call.outputs) == 1 else self.variable(call.operation.name)
         targets = ", ".join(names[id(x)] for x in call.outputs)
         self.lines.append(f"{targets} = {text}")
+
+    def members(self, result: Any, path: str) -> dict[int, str]:
+        """Return the source of each tensor of a structure that is called ``path``, by the tensor's ``id``."""
+        if isinstance(result, KerasTensor):
+            return {id(result): path}
+        items = result.items() if isinstance(result, dict) else enumerate(result)
+        inner = [self.members(item, f"{path}[{self.source.value(key)}]") for key, item in items]
+        return {number: source for found in inner for number, source in found.items()}
 
     def called(self, call: Call, names: dict[int, str], counts: dict[int, int]) -> str:
         """Return the source of one call."""
@@ -188,7 +229,7 @@ class _Writer:
             shown = self.operand(value, names)
             arguments.append(shown if name in call.required else f"{name}={shown}")
         if call.function == "get_item":
-            return f"{arguments[0]}[{arguments[1]}]"
+            return f"{arguments[0]}[{self.index(call.arguments['key'], names)}]"
         if call.function is not None:
             self.source.imports.setdefault("from keras import ops")
             return f"ops.{call.function}({', '.join(arguments)})"
@@ -200,9 +241,22 @@ class _Writer:
             self.source.layers[id(layer)] = variable
         return f"{self.layer(layer)}({', '.join(arguments)})"
 
+    def index(self, key: Any, names: dict[int, str]) -> str:
+        """Return what stands in the brackets of ``x[:, 0]``."""
+        if isinstance(key, tuple):
+            return ", ".join(self.index(item, names) for item in key) + ("," if len(key) == 1 else "")
+        if isinstance(key, slice):
+            parts = [key.start, key.stop, key.step]
+            shown = ["" if part is None else self.operand(part, names) for part in parts]
+            return ":".join(shown if key.step is not None else shown[:2])
+        return self.operand(key, names)
+
     def operand(self, value: Any, names: dict[int, str]) -> str:
         if isinstance(value, KerasTensor):
             return names[id(value)]
+        if isinstance(value, np.generic):
+            # A number with a dtype of its own decides the dtype of what is computed with it.
+            return self.source.value(np.asarray(value))
         if isinstance(value, dict):
             items = ", ".join(f"{self.source.value(k)}: {self.operand(v, names)}" for k, v in value.items())
             return f"{{{items}}}"
@@ -232,6 +286,25 @@ class _Writer:
             and not (name == "jit_compile" and value == "auto")
         ]
         self.lines.append(f"{variable}.compile({', '.join(parts)})")
+
+
+def _unpacks(result: Any) -> bool:
+    """Say whether a structure is one of two tensors or more that stand before '='."""
+    several = isinstance(result, list | tuple) and len(result) > 1
+    return several and all(isinstance(x, KerasTensor) for x in result)
+
+
+def _building(model: Any, variable: str, source: Source) -> list[str]:
+    """Return the line that makes the weights of a model whose shapes are known."""
+    config = model.get_build_config() if model.built else None
+    shape = None if config is None else config.get("input_shape")
+    if shape is None:
+        return [f"# {variable} has a `call` of its own: its weights come with the first call on data."]
+    return [f"{variable}.build({source.value(_shape(shape))})"]
+
+
+def _shape(shape: Any) -> Any:
+    return tuple(shape) if tree.is_shape(shape) else shape
 
 
 def _readers(every: list[Call], outputs: Any) -> dict[int, set[int]]:

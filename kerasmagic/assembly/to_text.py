@@ -6,38 +6,30 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from kerasmagic.assembly.compile_text import compile_line
+from kerasmagic.assembly.flow import Flow, flow_of, operator_of
 from kerasmagic.assembly.layer import DefinedLayer
 from kerasmagic.assembly.outline import Call, calls, uses
 from kerasmagic.assembly.python_source import chosen_name
 from kerasmagic.assembly.record import written_text
-from kerasmagic.assembly.text_source import TextSource
+from kerasmagic.assembly.text_source import TextSource, key_text
 from kerasmagic.assembly.vocabulary import vocabulary
 from kerasmagic.core import tree
-from kerasmagic.core.layer import Layer
 from kerasmagic.core.symbolic import KerasTensor
 from kerasmagic.foundation.errors import NotSerializable
 from kerasmagic.language import resolved as r
 from kerasmagic.layers import InputLayer
-from kerasmagic.models import Functional, Model, Sequential
+from kerasmagic.models import Functional, Sequential
 
-_OPERATORS = {"Add": "+", "Subtract": "-", "Multiply": "*"}
-_HEADS = ("MultiHeadAttention", "GroupedQueryAttention")
-_LISTS = (
-    *_OPERATORS,
-    "Average",
-    "Maximum",
-    "Minimum",
-    "Concatenate",
-    "Dot",
-    "Attention",
-    "AdditiveAttention",
-)
 _RESERVED = frozenset(
     (
         "input",
+        "inputs",
         "output",
         "compile",
+        "Sequential",
         "for",
         "in",
         "block",
@@ -53,6 +45,11 @@ _RESERVED = frozenset(
         "mean",
         "dot",
         "concat",
+        "list",
+        "tuple",
+        "dict",
+        "array",
+        "float",
     )
 )
 # Layers that change a tensor a little stand on the line of the layer before them.
@@ -93,6 +90,7 @@ def to_text(model: Any) -> str:
     >>> import kerasmagic as keras
     >>> layers = [keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()]
     >>> print(to_text(keras.Sequential([*layers, keras.layers.Dense(10, use_bias=False)])), end="")
+    Sequential
     input 8x8x1
     conv 4 3 relu -> flatten
     dense 10 !use_bias
@@ -174,7 +172,8 @@ class _Writer:
         else:
             raise NotSerializable(
                 f"{type(model).__name__} is a model with a `call` of its own; only models that are graphs or "
-                "stacks of layers can be said in the language."
+                "stacks of layers can be said in the language.",
+                hint="`to_python()` writes its class; inside another model it is a step by the name of its class.",
             )
         self.flush()
         return self.lines
@@ -212,6 +211,8 @@ class _Writer:
 
     def stack(self, model: Sequential) -> None:
         x: Any = None
+        if model._stack and isinstance(model._stack[0], InputLayer):
+            self.lines.append("Sequential")
         for layer in model._stack:
             if isinstance(layer, InputLayer):
                 self.input(layer, model.inputs[0] if model._graph is not None else layer.output, None)
@@ -228,29 +229,52 @@ class _Writer:
         every = calls(model)
         counts = uses(every)
         self.reserved = {name for layer in model.layers if (name := chosen_name(layer)) is not None}
-        if isinstance(model._graph.outputs_struct, dict):
-            raise NotSerializable(
-                "The outputs of this model are a dict; the language names outputs in a list."
-            )
         needed = self.needed(every, model)
+        given = _single(model._graph.inputs_struct)
+        structured = not isinstance(given, KerasTensor) and not _is_flat(given)
         for x in model.inputs:
-            self.input(x._keras_history.operation, x, x if id(x) in needed or len(model.inputs) > 1 else None)
+            named = id(x) in needed or len(model.inputs) > 1 or structured
+            self.input(x._keras_history.operation, x, x if named else None)
+        if structured:
+            self.lines.append(f"inputs {self.results(given)}")
         self.current = id(model.inputs[0]) if len(model.inputs) == 1 else None
         for call in every:
             self.call(call, needed, counts)
         self.flush()
-        outputs = [id(x) for x in model.outputs]
-        if outputs != [self.current]:
-            self.lines.append(f"output {', '.join(self.names[x] for x in outputs)}")
+        outputs = _single(model._graph.outputs_struct)
+        if not isinstance(outputs, KerasTensor) or id(outputs) != self.current:
+            self.lines.append(f"output {self.results(outputs)}")
+
+    def results(self, structure: Any) -> str:
+        """Return what an ``inputs`` or ``output`` line says: tensors, or names with tensors."""
+        if isinstance(structure, dict) and structure:
+            return ", ".join(f"{key_text(key)}={self.structure(x)}" for key, x in structure.items())
+        if _is_flat(structure):
+            return ", ".join(self.names[id(x)] for x in structure)
+        return self.structure(structure)
+
+    def structure(self, value: Any, source: Any = None) -> str:
+        """Return tensors in a structure, which is handed over as it is."""
+        if isinstance(value, KerasTensor):
+            return self.names[id(value)]
+        if isinstance(value, Mapping):
+            return (
+                f"dict({', '.join(f'{key_text(k)}={self.structure(v, source)}' for k, v in value.items())})"
+            )
+        if isinstance(value, list | tuple):
+            kind = "list" if isinstance(value, list) else "tuple"
+            return f"{kind}({', '.join(self.structure(item, source) for item in value)})"
+        return (source or self.source.value)(value)
 
     def needed(self, every: list[Call], model: Any) -> set[int]:
         """Return the tensors that need a name: those that do not only flow into the next line."""
         needed: set[int] = set()
         previous = id(model.inputs[0]) if len(model.inputs) == 1 else None
-        outputs = [id(x) for x in model.outputs]
+        result = _single(model._graph.outputs_struct)
         for call in every:
-            flows, _ = _flows(call)
-            leads = bool(flows) and (len(flows) == 1 or _operator(call) is not None)
+            flow = flow_of(call)
+            flows = flow.tensors
+            leads = isinstance(flow.value, KerasTensor) or operator_of(call) is not None
             rest = [id(x) for x in call.inputs]
             alone = rest.count(previous) if previous is not None else 0
             if previous is not None and leads and id(flows[0]) == previous and alone == 1:
@@ -259,8 +283,8 @@ class _Writer:
             if len(call.outputs) > 1:
                 needed.update(id(x) for x in call.outputs)
             previous = id(call.outputs[0]) if len(call.outputs) == 1 else None
-        if outputs != [previous]:
-            needed.update(outputs)
+        if not isinstance(result, KerasTensor) or id(result) != previous:
+            needed.update(id(x) for x in model.outputs)
         return needed
 
     def input(self, layer: InputLayer, x: KerasTensor, named: Any) -> None:
@@ -268,9 +292,11 @@ class _Writer:
         if named is not None or given is not None:
             self.names[id(x)] = given if given and given.isidentifier() else self.unique(given or "x")
             self.taken.add(self.names[id(x)])
-        parts = ["input", *([self.names[id(x)]] if id(x) in self.names else []), _shape_text(x.dims[1:])]
+        parts = ["input", *([self.names[id(x)]] if id(x) in self.names else [])]
+        parts += [_shape_text(x.dims[1:])] if x.shape else ["batch_shape=()"]
         parts += [layer.dtype] if layer.dtype != "float32" else []
-        parts += [f"batch_size={x.shape[0]}"] if x.shape[0] is not None else []
+        parts += [f"batch_size={x.shape[0]}"] if x.shape and x.shape[0] is not None else []
+        parts += ["optional=true"] if layer.optional else []
         self.flush()
         self.lines.append(" ".join(parts))
 
@@ -278,7 +304,7 @@ class _Writer:
         """Write what must stand before a layer: a model that it is or holds, or its one name."""
         if id(layer) in self.places:
             return
-        if isinstance(layer, Model):
+        if isinstance(layer, Functional | Sequential):
             self.reserved.discard(layer.name)
             name = self.unique(layer.name)
             self.places[id(layer)] = name
@@ -287,7 +313,7 @@ class _Writer:
             self.lines += [f"model {name}:", *(f"    {line}" for line in inner)]
             return
         for inside in layer._layers if not isinstance(layer, DefinedLayer) else ():
-            if isinstance(inside, Model):
+            if isinstance(inside, Functional | Sequential):
                 self.prepare(inside)
         if shared:
             self.reserved.discard(layer.name)
@@ -297,14 +323,17 @@ class _Writer:
             self.places[id(layer)] = name
 
     def call(self, call: Call, needed: set[int], counts: Mapping[int, int]) -> None:
-        flows, listed = _flows(call)
+        flow = flow_of(call)
         layer = call.operation
-        rank = flows[0].ndim - 2
+        rank = flow.tensors[0].ndim - 2
         if call.function is None:
-            self.prepare(layer, counts[id(layer)] > 1, rank)
+            shared = counts[id(layer)] > 1 or self.source.collides(
+                layer, set(call.arguments) - set(flow.parameters)
+            )
+            self.prepare(layer, shared, rank)
         names = [n for n in [chosen_name(layer)] if n is not None and call.function is None]
         wanted = [x for x in call.outputs if id(x) in needed]
-        operator = _operator(call)
+        operator = operator_of(call)
         assigned = ""
         if wanted or (names and operator):
             self.give_names(call, names)
@@ -313,8 +342,10 @@ class _Writer:
         explicit = (
             names[0] if names and not (assigned and self.names[id(call.outputs[0])] == names[0]) else None
         )
-        start = self.start(flows, listed, operator)
-        step = "" if operator else self.step(call, rank, explicit)
+        start = self.start(flow, operator)
+        step = "" if operator else self.step(call, flow, rank, explicit)
+        if step.startswith("["):
+            start = start.removesuffix(" -> ")
         text = f"{assigned}{start}{step}"
         if assigned and not start and type(layer).__name__ in _SMALL and self.open:
             # The name of a line is the name of what comes out at its end.
@@ -344,8 +375,9 @@ class _Writer:
             else:
                 self.names[id(x)] = self.unique(own)
 
-    def start(self, flows: list[KerasTensor], listed: bool, operator: str | None) -> str:
+    def start(self, flow: Flow, operator: str | None) -> str:
         """Return where a step's input comes from; nothing where it is what flows."""
+        flows = flow.tensors
         if operator:
             others = [self.names[id(x)] for x in flows[1:]]
             first = (
@@ -354,17 +386,18 @@ class _Writer:
                 else self.names[id(flows[0])]
             )
             return f"{first} {operator} ".lstrip() + f" {operator} ".join(others)
-        if listed or len(flows) > 1:
+        if flow.whole:
+            return f"{self.structure(flow.value)} -> "
+        if flow.listed:
             return f"[{', '.join(self.names[id(x)] for x in flows)}] -> "
         return "" if id(flows[0]) == self.current else f"{self.names[id(flows[0])]} -> "
 
-    def step(self, call: Call, rank: int, name: str | None) -> str:
-        flowing = {id(x) for x in _flows(call)[0]}
-        first = _flowing_parameters(call)
-        options = {n: v for n, v in call.arguments.items() if n not in first}
+    def step(self, call: Call, flow: Flow, rank: int, name: str | None) -> str:
+        options = {n: v for n, v in call.arguments.items() if n not in flow.parameters}
+        if call.function == "get_item" and "key" in options:
+            return f"[{self.index(options['key'], call)}]"
         shown = [f"{n}={self.operand(v, call)}" for n, v in options.items()]
         if call.function is not None:
-            del flowing
             return " ".join([f"ops.{call.function}", *shown])
         layer: Any = call.operation
         written = self.places.get(id(layer)) or self.source.step(layer, rank, name)
@@ -372,11 +405,26 @@ class _Writer:
             return f"{written[:-1]}, {', '.join(shown)})"
         return " ".join([written, *shown])
 
+    def index(self, key: Any, call: Call) -> str:
+        """Return what stands in the brackets of ``x[:, 0]``."""
+        if isinstance(key, tuple):
+            return ", ".join(self.index(item, call) for item in key) + ("," if len(key) == 1 else "")
+        if isinstance(key, slice):
+            parts = [key.start, key.stop, key.step]
+            shown = ["" if part is None else self.operand(part, call) for part in parts]
+            return ":".join(shown if key.step is not None else shown[:2])
+        return "..." if key is Ellipsis else self.operand(key, call)
+
     def operand(self, value: Any, call: Call) -> str:
         if isinstance(value, KerasTensor):
             return self.names[id(value)]
-        if isinstance(value, (list, tuple)) and any(isinstance(x, KerasTensor) for x in tree.flatten(value)):
-            return f"[{', '.join(self.operand(item, call) for item in value)}]"
+        if isinstance(value, np.generic):
+            # A number with a dtype of its own decides the dtype of what is computed with it.
+            return self.source.array(value)
+        if any(isinstance(x, KerasTensor) for x in tree.flatten(value)):
+            if isinstance(value, list):
+                return f"[{', '.join(self.operand(item, call) for item in value)}]"
+            return self.structure(value, lambda item: self.operand(item, call))
         try:
             return self.source.value(value)
         except NotSerializable as error:
@@ -386,61 +434,16 @@ class _Writer:
             ) from None
 
 
-def _operator(call: Call) -> str | None:
-    layer: Any = call.operation
-    kind = type(layer).__name__
-    if call.function is not None or kind not in _OPERATORS or len(call.arguments) != 1:
-        return None
-    plain = isinstance(layer, Layer) and layer.trainable and layer.dtype_policy.name == "float32"
-    return _OPERATORS[kind] if plain and layer.activity_regularizer is None else None
+def _single(structure: Any) -> Any:
+    return structure[0] if isinstance(structure, list) and len(structure) == 1 else structure
 
 
-def _flowing_parameters(call: Call) -> list[str]:
-    """Return the parameters that what flows in is for: the first one, and those that need a tensor, too."""
-    holds = [
-        name
-        for name, value in call.arguments.items()
-        if any(isinstance(x, KerasTensor) for x in tree.flatten(value))
-    ]
-    if call.variadic is not None and call.variadic in holds:
-        return [call.variadic]
-    required = [name for name in holds if name in call.required]
-    if call.function is not None:
-        return required if required == [n for n in call.arguments if n in call.required] else holds[:1]
-    return required or holds[:1]
-
-
-def _flows(call: Call) -> tuple[list[KerasTensor], bool]:
-    """Return the tensors that flow into a call, and whether they are handed over as one list.
-
-    Raises:
-        NotSerializable: If the call takes them in a way that the language cannot say.
-    """
-    values = [call.arguments[name] for name in _flowing_parameters(call)]
-    if call.variadic is not None and values and isinstance(values[0], tuple):
-        values = list(values[0])
-    if not values:
-        raise NotSerializable(f"Nothing flows into {call.operation.name!r}, so the language cannot call it.")
-    if len(values) > 1:
-        if not all(isinstance(x, KerasTensor) for x in values):
-            raise _unsayable(call)
-        kind = type(call.operation).__name__
-        same = kind in _HEADS and len(values) == 2 and values[0] is values[1]
-        return (values[:1], False) if same else (values, True)
-    value = values[0]
-    if isinstance(value, KerasTensor):
-        return [value], False
-    takes_list = isinstance(value, (list, tuple)) and all(isinstance(x, KerasTensor) for x in value)
-    kind = type(call.operation).__name__
-    if takes_list and (call.function is not None or kind in _LISTS or isinstance(call.operation, Model)):
-        return list(value), True
-    raise _unsayable(call)
-
-
-def _unsayable(call: Call) -> NotSerializable:
-    return NotSerializable(
-        f"{call.operation.name!r} ({type(call.operation).__name__}) takes its tensors as a structure that the "
-        "language cannot say: it hands over one tensor, several, or a list to a layer that merges."
+def _is_flat(structure: Any) -> bool:
+    """Say whether a structure is a list of two tensors or more, which needs no word for it."""
+    return (
+        isinstance(structure, list)
+        and len(structure) > 1
+        and all(isinstance(x, KerasTensor) for x in structure)
     )
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
 
 from kerasmagic.foundation import registry
 from kerasmagic.foundation.errors import DefinitionError, KerasMagicError, Span
+from kerasmagic.language.definition import NOWHERE
 from kerasmagic.language.resolved import (
+    Array,
     BoundArgument,
     Computed,
     PythonValue,
     Reference,
     ResolvedCall,
     ResolvedStep,
+    Slice,
 )
 
 _FAMILIES = {
@@ -24,6 +31,7 @@ _FAMILIES = {
     "optimizer": registry.OPTIMIZERS,
     "loss": registry.LOSSES,
     "metric": registry.METRICS,
+    "quantizer": registry.QUANTIZERS,
 }
 
 
@@ -51,6 +59,12 @@ class Values:
         """
         if isinstance(value, (tuple, list)):
             return type(value)(self.value(item) for item in value)
+        if isinstance(value, dict):
+            return {key: self.value(item) for key, item in value.items()}
+        if isinstance(value, Slice):
+            return slice(*(self.value(part) for part in (value.start, value.stop, value.step)))
+        if isinstance(value, Array):
+            return self.array(value)
         if isinstance(value, (Reference, Computed)):
             return value.value(self.names)
         if isinstance(value, PythonValue):
@@ -71,7 +85,13 @@ class Values:
         arguments = self.arguments(call.arguments)
         if not isinstance(target, type):
             return target
-        return constructed(lambda: target(**arguments), call.span)
+        return constructed(lambda: target(**arguments), call.span, call.arguments)
+
+    def array(self, value: Array) -> Any:
+        """Return the array that ``array([[1, 0]], int8)`` describes."""
+        numbers = self.value(value.numbers)
+        dtype = "float32" if value.dtype is None else value.dtype
+        return constructed(lambda: np.asarray(numbers, dtype=jnp.dtype(dtype)), value.span)
 
     def python(self, value: PythonValue) -> Any:
         """Evaluate ``{...}`` in the namespace."""
@@ -89,8 +109,8 @@ class Values:
             ) from error
 
 
-def constructed(make: Any, span: Span) -> Any:
-    """Return ``make()``; its errors about arguments point at ``span``.
+def constructed(make: Any, span: Span, arguments: Sequence[BoundArgument] = ()) -> Any:
+    """Return ``make()``; its errors point at the one of the ``arguments`` that they name, or at ``span``.
 
     Raises:
         DefinitionError: If a constructor refuses its arguments.
@@ -100,6 +120,14 @@ def constructed(make: Any, span: Span) -> Any:
     except DefinitionError:
         raise
     except KerasMagicError as error:
-        raise DefinitionError(error.message, span=span, hint=error.hint) from error
+        place = _blamed(error.message, arguments) or span
+        raise DefinitionError(error.message, span=place, hint=error.hint) from error
     except (TypeError, ValueError) as error:
-        raise DefinitionError(str(error), span=span) from error
+        raise DefinitionError(str(error), span=_blamed(str(error), arguments) or span) from error
+
+
+def _blamed(message: str, arguments: Sequence[BoundArgument]) -> Span | None:
+    """Return the place of the argument that a message is about, where it is about one."""
+    named = {a or b for a, b in re.findall(r"`(\w+)`|\b(\w+)=", message)}
+    found = [argument.span for argument in arguments if argument.name in named and argument.span != NOWHERE]
+    return found[0] if len(found) == 1 else None

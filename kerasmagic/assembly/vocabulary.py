@@ -135,6 +135,7 @@ def _library() -> Vocabulary:
         optimizers=_table(registry.OPTIMIZERS),
         losses={**_table(registry.LOSSES), **_plain("crossentropy")},
         metrics={**_table(registry.METRICS), **_plain("accuracy", "acc", "crossentropy")},
+        quantizers=_table(registry.QUANTIZERS),
         dtypes=frozenset((*ALLOWED, *POLICIES)),
         operations=_Operations(registry.OPERATIONS),
     )
@@ -169,7 +170,12 @@ def _operation_words(name: str, function: Any) -> CallWords:
     )
     roles: dict[str, Role] = {p.name: "boolean" for p in every if isinstance(p.default, bool)}
     roles |= {p.name: "text" for p in every if isinstance(p.default, str) or p.name == "dtype"}
-    return CallWords(f"ops.{name}", every if spread else every[1:], roles, call=every[:1], operation=True)
+    return CallWords(
+        *(f"ops.{name}", every if spread else every[1:], roles),
+        call=every[:1],
+        operation=True,
+        open=any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values()),
+    )
 
 
 def _optional(parameter: inspect.Parameter) -> Any:

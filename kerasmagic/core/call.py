@@ -47,6 +47,14 @@ class BoundCall:
         """The value of the first argument."""
         return next(iter(self.arguments.values()), None)
 
+    def specs(self) -> dict[str, Any]:
+        """Return sizes and dtypes of the tensor arguments by name; open dimensions as they are."""
+
+        def spec(x: Any) -> Any:
+            return None if x is None else (getattr(x, "dims", x.shape), str(x.dtype))
+
+        return {name: tree.map_structure(spec, value) for name, value in self.tensors.items()}
+
     def shapes(self) -> dict[str, Any]:
         """Return the shapes of the tensor arguments as ``{"x_shape": (...)}``."""
         return {
@@ -123,6 +131,8 @@ def run(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     outer = {name: kwargs.pop(name) for name in layer._context_only(kwargs)}
     args, kwargs = _convert(layer, args, kwargs)
     call = bind(layer, args, kwargs)
+    if layer._first_call is None:
+        layer.__dict__["_first_call"] = call.specs()
     assert_input_compatibility(layer.input_spec, call.first, layer.name)
     with layer._open_name_scope():
         _build(layer, call)
@@ -138,6 +148,8 @@ def run(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 layer.built = True
                 if not symbolic:
                     layer._add_activity_loss(outputs)
+                    if (observer := scope.call_observer()) is not None:
+                        observer(layer, args, kwargs, outputs)
             _mask_outputs(layer, call.first, outputs, previous_mask)
     if symbolic:
         Node(layer, original[0], original[1], outputs)

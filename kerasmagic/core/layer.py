@@ -19,6 +19,7 @@ from kerasmagic.core.variable import Variable
 from kerasmagic.foundation.arguments import deprecated
 from kerasmagic.foundation.errors import InvalidArgument, KerasMagicError
 from kerasmagic.foundation.registry import REGULARIZERS
+from kerasmagic.foundation.views import displayed
 
 _LOCKED = (
     "You cannot add new elements of state (variables or sub-layers) to a layer that is already built. "
@@ -136,6 +137,8 @@ class Layer(Configurable):
     # Defaults for what the methods below need before `__init__` has run, or runs at all.
     _building = False
     _called = False
+    # Shapes and dtypes of the tensors of the first call by argument, for views of models without a graph.
+    _first_call: dict[str, Any] | None = None
     _convert_input_args = True
     _allow_non_tensor_positional_args = False
     _parent_path: str | None = None
@@ -428,6 +431,8 @@ class Layer(Configurable):
         if include_self:
             yield self
         yield from walk(self)
+
+    _repr_mimebundle_ = displayed("layer")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

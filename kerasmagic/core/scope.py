@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kerasmagic.foundation.errors import InvalidArgument
@@ -216,3 +216,23 @@ def call_context(layer: Any) -> Iterator[tuple[CallContext, bool]]:
         yield context, True
     finally:
         _CALL.reset(token)
+
+
+# Takes a layer, the arguments of its `call`, its keyword arguments and what it returned.
+CallObserver = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None]
+_OBSERVER: contextvars.ContextVar[CallObserver | None] = contextvars.ContextVar("observer", default=None)
+
+
+def call_observer() -> CallObserver | None:
+    """Return what wants to see every call of a layer, if anything does."""
+    return _OBSERVER.get()
+
+
+@contextlib.contextmanager
+def observed_calls(observer: CallObserver) -> Iterator[None]:
+    """Show ``observer`` every call of a layer in the block when it has returned, inner layers first."""
+    token = _OBSERVER.set(observer)
+    try:
+        yield
+    finally:
+        _OBSERVER.reset(token)

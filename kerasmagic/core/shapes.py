@@ -17,6 +17,8 @@ from typing import Any
 import jax
 from jax import export
 
+from kerasmagic.foundation.amount import evaluate as evaluate
+from kerasmagic.foundation.amount import symbols
 from kerasmagic.foundation.errors import InvalidArgument, KerasMagicError
 
 Spec = jax.ShapeDtypeStruct
@@ -79,15 +81,25 @@ def infer(function: Callable[..., Any], specs: Sequence[Spec]) -> Any:
     Raises:
         Exception: Whatever ``function`` raises about the shapes it gets.
     """
+    return infer_with_program(function, specs)[0]
+
+
+def infer_with_program(function: Callable[..., Any], specs: Sequence[Spec]) -> tuple[Any, Any]:
+    """Return what ``infer`` does, and the program that was traced: a ``Jaxpr``, or ``None``.
+
+    Its inputs are constants of the function, if there are any, and then one for each spec. There is none where
+    the open dimensions had to be read off several sizes.
+    """
     try:
-        return jax.eval_shape(function, *specs)
+        trace = jax.jit(lambda *arrays: function(*arrays)).trace(*specs)
+        return trace.out_info, trace.jaxpr.jaxpr
     except KerasMagicError:
         raise
     except Exception as symbolic_error:
         if all(isinstance(d, int) for spec in specs for d in spec.shape):
             raise
         try:
-            return _infer_from_sizes(function, specs)
+            return _infer_from_sizes(function, specs), None
         except KerasMagicError:
             raise
         except Exception as concrete_error:
@@ -109,7 +121,7 @@ def _infer_from_sizes(function: Callable[..., Any], specs: Sequence[Spec]) -> An
 
 
 def _infer_at(function: Callable[..., Any], specs: Sequence[Spec], pairs: Sequence[tuple[int, int]]) -> Any:
-    names = sorted({name for spec in specs for d in spec.shape for name in _symbols(d)})
+    names = sorted({name for spec in specs for d in spec.shape for name in symbols(d)})
     sizes = dict(zip(names, itertools.cycle(pairs), strict=False))
     outputs = []
     for which in (0, 1):
@@ -119,32 +131,6 @@ def _infer_at(function: Callable[..., Any], specs: Sequence[Spec], pairs: Sequen
     second = jax.tree.leaves(outputs[1])
     merged = [_merge(a, b, sizes, specs) for a, b in zip(first, second, strict=True)]
     return jax.tree.unflatten(treedef, merged)
-
-
-def _symbols(dim: Any) -> list[str]:
-    if isinstance(dim, int):
-        return []
-    return [word for word in re.findall(r"[A-Za-z_]\w*", str(dim)) if word not in _FUNCTIONS]
-
-
-_FUNCTIONS: dict[str, Any] = {
-    "floordiv": lambda a, b: a // b,
-    "mod": lambda a, b: a % b,
-    "max": max,
-    "min": min,
-}
-
-
-def evaluate(dim: Any, sizes: dict[str, int]) -> int:
-    """Return the number that ``dim`` stands for at the given sizes.
-
-    >>> evaluate(dimension("time") // 2 + 1, {"time": 7})
-    4
-    """
-    if isinstance(dim, int):
-        return dim
-    # The text of a dimension is made by jax from names that `dimension` has checked.
-    return int(eval(str(dim), {"__builtins__": {}}, {**_FUNCTIONS, **sizes}))
 
 
 def _at(spec: Spec, sizes: dict[str, int]) -> Spec:

@@ -20,6 +20,7 @@ from kerasmagic.core import addresses, shapes, tree
 from kerasmagic.core.dtypes import standardize_dtype
 from kerasmagic.core.operators import ArrayOperators
 from kerasmagic.core.scope import StatelessScope
+from kerasmagic.core.work import Work, call_work
 from kerasmagic.foundation.errors import InvalidArgument, NotSerializable, UnexpectedArgument
 from kerasmagic.foundation.naming import auto_name
 from kerasmagic.foundation.registry import OPERATIONS
@@ -59,6 +60,7 @@ class KerasTensor(ArrayOperators):
         self.sparse = sparse
         self.ragged = ragged
         self.name = name or auto_name("keras_tensor")
+        self.work: Work | None = None
         self._keras_mask: Any = None
         self.record_history = record_history
         self._keras_history: KerasHistory | None = None
@@ -309,8 +311,12 @@ def infer_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
         with StatelessScope(abstract=True):
             return function(*call_args, **call_kwargs)
 
-    result = shapes.infer(traced, [leaves[i].spec for i in places])
-    return jax.tree.map(lambda spec: KerasTensor(spec.shape, spec.dtype), result)
+    result, program = shapes.infer_with_program(traced, [leaves[i].spec for i in places])
+    outputs = jax.tree.map(lambda spec: KerasTensor(spec.shape, spec.dtype), result)
+    work = call_work(program, len(places))
+    for tensor in jax.tree.leaves(outputs):
+        tensor.work = work
+    return outputs
 
 
 class FunctionOperation(Operation):

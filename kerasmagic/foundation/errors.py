@@ -92,6 +92,8 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
 
     >>> did_you_mean("rleu", ["relu", "gelu", "tanh"])
     "Did you mean 'relu'?"
+    >>> did_you_mean("adma", ["adamax", "adam"])
+    "Did you mean 'adam'?"
     >>> did_you_mean("xyzzy", ["relu"])
     """
     by_lowercase: dict[str, str] = {}
@@ -99,8 +101,25 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
         # Of two spellings that differ in capitals, the plain one reads better.
         if candidate.lower() not in by_lowercase or candidate.islower():
             by_lowercase[candidate.lower()] = candidate
-    near = difflib.get_close_matches(word.lower(), by_lowercase, n=1, cutoff=0.6)
-    return f"Did you mean {by_lowercase[near[0]]!r}?" if near else None
+    written = word.lower()
+    near = difflib.get_close_matches(written, by_lowercase, n=4, cutoff=0.6)
+    # Two letters that changed places are one slip of the fingers, which the ratio does not know.
+    best = min(near, key=lambda name: (_slips(written, name), sorted(written) != sorted(name)), default=None)
+    return None if best is None else f"Did you mean {by_lowercase[best]!r}?"
+
+
+def _slips(a: str, b: str) -> int:
+    """Return how many letters must be typed, left out, changed or exchanged to get from ``a`` to ``b``."""
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        older, before, row = before, row, [i]
+        for j, other in enumerate(b, 1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                least = min(least, older[j - 2] + 1)
+            row.append(least)
+    return row[-1]
 
 
 class DefinitionErrors(DefinitionError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import itertools
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 from kerasmagic.foundation.errors import DefinitionError, Span
 from kerasmagic.language import definition as d
+from kerasmagic.language.idioms import argument_hint, sizes_hint, word_hint
 from kerasmagic.language.print import print_value
 from kerasmagic.language.readings import (
     TABLE_ROLES,
@@ -17,7 +20,15 @@ from kerasmagic.language.readings import (
     readings_of,
 )
 from kerasmagic.language.resolved import BlockInput, BoundArgument, Tensor
-from kerasmagic.language.vocabulary import CallWords, Vocabulary, names_of, nearest
+from kerasmagic.language.vocabulary import CallWords, Vocabulary, fold, names_of, nearest
+
+_LISTED = 6
+_TRUTHS: dict[str, str] = {
+    **dict.fromkeys(("yes", "on", "true", "1"), "true"),
+    **dict.fromkeys(("no", "off", "false", "0"), "false"),
+}
+
+_FEW_BITS = re.compile(r"(int8|int4(/-?\d+)?|float8)_from_(?P<source>\w+)")
 
 FAILED: Any = object()
 """The mark of a value that is none, because an error about it is recorded."""
@@ -30,12 +41,14 @@ class Resolves(Protocol):
     locals: frozenset[str]
     lost_words: frozenset[str]
     tensors: Iterable[str]
+    shared: Mapping[str, CallWords]
     errors: list[DefinitionError]
 
     def complain(self, message: str, span: Span, hint: str | None = None) -> Any: ...
     def plain(self, value: d.Value, *, text: bool) -> Any: ...
     def nested_layer(self, value: d.Value) -> Any: ...
     def call(self, kind: str, value: d.Call, *, command: bool = False) -> Any: ...
+    def members(self, call: d.Call, convert: Callable[[d.Value], Any]) -> Any: ...
 
 
 class Binding:
@@ -58,7 +71,7 @@ class Binding:
         if len(self.resolver.errors) == before and self.complete:
             self._require()
         order = {p.name: i for i, p in enumerate((*self.words.parameters, *self.words.call))}
-        return tuple(sorted(self.bound.values(), key=lambda a: order[a.name]))
+        return tuple(sorted(self.bound.values(), key=lambda a: order.get(a.name, len(order))))
 
     def put(self, name: str, value: Any, span: Span) -> None:
         if name in self.bound:
@@ -92,17 +105,21 @@ class Binding:
                 self._positional(value)
 
     def _has(self, name: str) -> bool:
-        return self.words.parameter(name) is not None or self.words.in_call(name)
+        return self.words.parameter(name) is not None or self.words.in_call(name) or self.words.open
 
     def _no_such_argument(self, name: str, span: Span) -> None:
         if name not in self.resolver.lost_words:
-            hint = nearest(name, (p.name for p in (*self.words.parameters, *self.words.call)))
+            known = [p.name for p in (*self.words.parameters, *self.words.call)]
+            other = argument_hint(name, self.words, self.resolver.vocabulary)
+            hint = other or nearest(name, known) or listed("Its arguments are", known)
             self.resolver.complain(f"{name!r} is no argument of {self.words.name}.", span, hint)
 
     # ---- values without a name
 
     def _positional(self, value: d.Value) -> None:
         match value:
+            case d.Word(name) if name in self.resolver.shared and self.words.wraps and self.called:
+                self._next(value)
             case d.Word(name):
                 self._bare_word(
                     name, value, readings_of(name, self.words, self.resolver.vocabulary, self.resolver.locals)
@@ -131,33 +148,37 @@ class Binding:
         if isinstance(value, d.Python) and words.wraps and words.wraps not in self.bound and not self.called:
             self.put(words.wraps, self._converted(words.wraps, value), value.span)
             return
-        slots = [
-            p.name for p in words.parameters if p.positional and (self.called or self._takes_plain(p.name))
-        ]
+        slots = self._slots()
         free = next((name for name in slots if name not in self.bound), None)
         if free is None:
             self._too_many(value, slots)
         else:
             self.put(free, self._converted(free, value), value.span)
 
-    def _takes_plain(self, name: str) -> bool:
-        return self.words.role(name) in (None, "schedule") and not self.words.words_for(name)
+    def _slots(self) -> list[str]:
+        """Return the parameters that values without a name fill, in order."""
+        if self.called:
+            return [p.name for p in self.words.parameters if p.positional]
+        return command_slots(self.words)
 
     def _too_many(self, value: d.Value, slots: list[str]) -> None:
         taken = (
             f"takes only {', '.join(slots)} without a name" if slots else "takes no argument without a name"
         )
         rest = [
-            p.name for p in self.words.parameters if p.name not in self.bound and self._takes_plain(p.name)
+            p.name
+            for p in self.words.parameters
+            if p.name not in self.bound and takes_plain(self.words, p.name)
         ]
         hint = (
             f"Name the argument, as in '{rest[0]}={print_value(value)}'."
             if rest and rest[0] != "name"
             else None
         )
-        self.resolver.complain(
-            f"{self.words.name} {taken}; {print_value(value)} is one too many.", value.span, hint
-        )
+        before = self.bound.get(slots[-1]) if slots else None
+        sizes = before and sizes_hint(slots[-1], before.value, print_value(value))
+        message = f"{self.words.name} {taken}; {print_value(value)} is one too many."
+        self.resolver.complain(message, value.span, sizes or hint)
 
     # ---- bare words and calls
 
@@ -186,7 +207,27 @@ class Binding:
             resolver.complain(f"{word!r} is no layer.", value.span, hint)
         else:
             hint = nearest(word, known_words(words, resolver.vocabulary, resolver.locals))
+            other = word_hint(word, self.written, resolver.vocabulary, resolver.tensors)
+            hint = other or hint or self._other_choices(word) or self._value_hint(word)
             resolver.complain(f"{word!r} is no {expected_words(words)} of {words.name}.", value.span, hint)
+
+    def _other_choices(self, word: str) -> str | None:
+        """Say which words a parameter takes where other layers take this one, as Conv1D takes 'causal'."""
+        others = self.resolver.vocabulary.layers.values()
+        for parameter in self.words.parameters:
+            allowed = self.words.words_for(parameter.name)
+            if allowed and any(word in other.words_for(parameter.name) for other in others):
+                return f"{parameter.name} of {self.words.name} is {' or '.join(map(repr, allowed))}."
+        return None
+
+    def _value_hint(self, word: str) -> str | None:
+        """Say how a value of the notebook is written, where one can stand."""
+        slots = self._slots()
+        free = next((name for name in slots if name not in self.bound), None)
+        parameter = self.words.parameter(free or "")
+        if free is None or parameter is None or not (parameter.required or free == slots[0]):
+            return None
+        return f"{free} takes a number; a variable of the notebook is put in braces: '{{{word}}}'."
 
     def _bare_call(self, value: d.Call) -> None:
         resolver = self.resolver
@@ -200,6 +241,8 @@ class Binding:
         else:
             kinds = [role for role in TABLE_ROLES if self.words.with_role(role)]
             hint = nearest(value.name, names_of(resolver.vocabulary.table(kind) for kind in kinds))
+            if value.name in resolver.vocabulary.activations:
+                hint = f"An activation has no brackets: '{value.name}'."
             what = " or ".join(
                 [", ".join(kinds[:-1]), kinds[-1]] if len(kinds) > 1 else kinds or ["argument"]
             )
@@ -223,6 +266,8 @@ class Binding:
             return self._choice(name, value)
         if role == "activation":
             return self._of_kind(name, value, role, resolver.vocabulary.activations)
+        if role == "dtype" and (word := _quantized(value, resolver.vocabulary.dtypes)) is not None:
+            return word
         if role == "dtype":
             return self._of_kind(name, value, role, resolver.vocabulary.dtypes)
         if role in TABLE_ROLES and (role != "schedule" or isinstance(value, d.Call)):
@@ -239,6 +284,8 @@ class Binding:
                 return Tensor(word, value.span)
             case d.Tuple(items) | d.List(items):
                 return type_of(value)(self._of_call(name, item) for item in items)
+            case d.Call(called) if called in ("list", "tuple", "dict"):
+                return resolver.members(value, lambda item: self._of_call(name, item))
             case d.Word(word) if self.words.role(name) != "text":
                 if word in resolver.lost_words:
                     return FAILED
@@ -257,7 +304,8 @@ class Binding:
         if isinstance(value, d.Constant):
             return value.value
         message = f"{name} of {self.words.name} is true or false, not {print_value(value)}."
-        return self.resolver.complain(message, value.span)
+        meant = _TRUTHS.get((spelled(value) or print_value(value)).lower())
+        return self.resolver.complain(message, value.span, meant and f"Did you mean {meant!r}?")
 
     def _choice(self, name: str, value: d.Value) -> Any:
         """Return one of the fixed words that ``name`` takes."""
@@ -277,10 +325,12 @@ class Binding:
             return resolver.call(kind, value)
         if word is None:
             message = f"{name} of {self.words.name} takes the name of {_an(kind)}, not {print_value(value)}."
-            return resolver.complain(message, value.span)
+            hint = f"Write 'l2({print_value(value)})'." if kind == "regularizer" else None
+            return resolver.complain(message, value.span, hint)
         if word in known or word in resolver.lost_words or resolver.vocabulary.find(kind, word):
             return word
-        return resolver.complain(f"{word!r} is no {kind}.", value.span, nearest(word, known))
+        hint = nearest(word, known) or listed(f"The {kind}s are", once(known, but=kind))
+        return resolver.complain(f"{word!r} is no {kind}.", value.span, hint)
 
     # ---- what is missing
 
@@ -299,6 +349,30 @@ class Binding:
         self.resolver.complain(message, self.name_span, f"Write '{written}'.")
 
 
+def command_slots(words: CallWords) -> list[str]:
+    """Return the parameters that values without a name fill in the command form, in order.
+
+    Nobody counts past a regularizer: what comes behind one, as ``lora_rank`` of ``Dense``, needs its name.
+    """
+    positional = [p.name for p in words.parameters if p.positional]
+    fixed = itertools.takewhile(
+        lambda name: words.role(name) not in ("regularizer", "constraint"), positional
+    )
+    near = [name for name in fixed if takes_plain(words, name)]
+    return near or [name for name in positional if takes_plain(words, name)]
+
+
+def takes_plain(words: CallWords, name: str) -> bool:
+    """Say whether a parameter takes numbers and the like, and no word of a kind."""
+    return words.role(name) in (None, "schedule") and not words.words_for(name)
+
+
+def _quantized(value: d.Value, dtypes: Collection[str]) -> str | None:
+    """Return the name of a dtype policy of few bits, as ``int8_from_float32``, where the value is one."""
+    found = _FEW_BITS.fullmatch(spelled(value) or "")
+    return found[0] if found is not None and found["source"] in dtypes else None
+
+
 def type_of(value: d.Tuple | d.List) -> type:
     """Return the Python type of a sequence as it is written."""
     return tuple if isinstance(value, d.Tuple) else list
@@ -310,6 +384,30 @@ def spelled(value: d.Value) -> str | None:
         case d.Word(word) | d.Text(word):
             return word
     return None
+
+
+def listed(what: str, names: Collection[str]) -> str | None:
+    """Return a sentence with the names, unless there are more than a person reads.
+
+    >>> listed("The regularizers are", ["l1", "l2"])
+    'The regularizers are l1, l2.'
+    """
+    shown, rest = list(names)[:_LISTED], len(names) - _LISTED
+    if not shown:
+        return None
+    return f"{what} {', '.join(shown)}{f' and {rest} more' if rest > 0 else ''}."
+
+
+def once(names: Collection[str], *, but: str = "") -> list[str]:
+    """Return each name in one spelling, in small letters and with underscores where it has them.
+
+    >>> once(["L2", "l2", "l1_l2", "l1l2", "regularizer"], but="regularizer")
+    ['l1_l2', 'l2']
+    """
+    spellings: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: (not name.islower(), -name.count("_"))):
+        spellings.setdefault(fold(name), name)
+    return sorted(name for name in spellings.values() if name.lower() != but)
 
 
 def _an(kind: str) -> str:

@@ -143,7 +143,7 @@ class Builder(Transformer):
 
     def keyword(self, children: list[Any]) -> d.Keyword:
         name = children[0]
-        return d.Keyword(str(name), children[2], name_span=token_span(name), span=_span(children))
+        return d.Keyword(_key(name), children[2], name_span=token_span(name), span=_span(children))
 
     def negated(self, children: list[Any]) -> d.Negated:
         return d.Negated(str(children[1]), span=_span(children))
@@ -163,6 +163,27 @@ class Builder(Transformer):
 
     def group(self, children: list[Any]) -> d.Group:
         return d.Group(children[1], span=_span(children))
+
+    def slice(self, children: list[Any]) -> d.Slice:
+        parts: list[Any] = [None]
+        for child in children:
+            if isinstance(child, Token):
+                parts.append(None)
+            else:
+                parts[-1] = child
+        return d.Slice(*parts, span=_span(children))
+
+    def index(self, children: list[Any], of: Any = None) -> d.Index:
+        items = _nodes(children)
+        several = any(isinstance(child, Token) and child.type == "COMMA" for child in children)
+        index = d.Tuple(items, span=_span(children)) if several else items[0]
+        return d.Index(of, index, span=_span(children))
+
+    def indexed(self, children: list[Any]) -> d.Index:
+        name, *rest = children
+        span = token_span(name)
+        of = d.Inflow(span=span) if name == "in" else d.Step(str(name), name_span=span, span=span)
+        return dataclasses.replace(self.index(rest, of), span=_span(children))
 
     def tensors(self, children: list[Any]) -> d.Tensors:
         return d.Tensors(_nodes(children), span=_span(children))
@@ -195,8 +216,17 @@ class Builder(Transformer):
     def input(self, children: list[Any]) -> d.Input:
         return d.Input(_nodes(children), span=_span(children))
 
-    def output(self, children: list[Any]) -> d.Output:
-        return d.Output(_nodes(children), span=_span(children))
+    def named(self, children: list[Any]) -> Any:
+        return children[0], children[2]
+
+    def output(self, children: list[Any], kind: Any = d.Output) -> Any:
+        return kind(*_results(children), span=_span(children))
+
+    def inputs(self, children: list[Any]) -> d.Inputs:
+        return self.output(children, d.Inputs)
+
+    def sequential(self, children: list[Any]) -> d.Sequential:
+        return d.Sequential(span=_span(children))
 
     def compile(self, children: list[Any]) -> d.Compile:
         return d.Compile(_nodes(children), span=_span([c for c in children if isinstance(c, Token)]))
@@ -282,6 +312,27 @@ class Builder(Transformer):
         spans = tuple(token_span(name) for name in names)
         expression = self.formula(children[-1:])
         return d.Binding(tuple(map(_plain, names)), expression, name_spans=spans, span=_span(children))
+
+
+def _key(token: Token) -> str:
+    return _evaluated_text(token) if token.type == "STRING" else str(token)
+
+
+def _results(children: list[Any]) -> tuple[tuple[d.Chain, ...], tuple[str, ...]]:
+    """Return the chains between commas, and their keys where they have any."""
+    parts = [child for child in children if not isinstance(child, Token)]
+    named = [part for part in parts if isinstance(part, tuple)]
+    if not named:
+        return tuple(parts), ()
+    if len(named) < len(parts):
+        plain = next(part for part in parts if not isinstance(part, tuple))
+        message = "Either all of these have a name before '=', or none has."
+        raise DefinitionError(message, span=plain.span, hint="Write for example 'output digit=a, sign=b'.")
+    keys = [_key(token) for token, _ in named]
+    for i, (token, _) in enumerate(named):
+        if keys[i] in keys[:i]:
+            raise DefinitionError(f"The name {keys[i]!r} is there twice.", span=token_span(token))
+    return tuple(chain for _, chain in named), tuple(keys)
 
 
 def _repeat(group: d.Group, count: d.Number) -> d.Repeat:

@@ -13,15 +13,20 @@ from typing import Any
 from kerasmagic.foundation.errors import DefinitionError, DefinitionErrors, Span
 from kerasmagic.language import definition as d
 from kerasmagic.language import resolved as r
+from kerasmagic.language.binding import listed
 from kerasmagic.language.compilation import resolve_compile
 from kerasmagic.language.expand import expand
+from kerasmagic.language.idioms import without_python
 from kerasmagic.language.inputs import resolve_input
 from kerasmagic.language.limits import MAX_ERRORS
 from kerasmagic.language.parse import recover_model
 from kerasmagic.language.resolve import Resolver
-from kerasmagic.language.vocabulary import MERGE_LAYERS, CallWords, Vocabulary
+from kerasmagic.language.structures import STRUCTURES, index_of, no_tensor, structure_of
+from kerasmagic.language.vocabulary import MERGE_LAYERS, CallWords, Vocabulary, nearest
 
 _NO_WORDS: frozenset[str] = frozenset()
+TAKE = "ops.get_item"
+"""The function behind ``x[:, 0]``."""
 
 
 def read_model(text: str, vocabulary: Vocabulary, *, first_line: int = 1) -> r.ResolvedModel:
@@ -36,7 +41,8 @@ def read_model(text: str, vocabulary: Vocabulary, *, first_line: int = 1) -> r.R
         DefinitionErrors: With every independent error of the cell, in order.
     """
     found = recover_model(text, first_line=first_line)
-    return _checked_model(found.definition, vocabulary, found.errors, found.lost_words)
+    errors = without_python(found.errors, text, first_line)
+    return _checked_model(found.definition, vocabulary, errors, found.lost_words)
 
 
 def check_model(definition: d.ModelDefinition, vocabulary: Vocabulary) -> r.ResolvedModel:
@@ -154,10 +160,32 @@ class FlowCheck:
             case d.Current():
                 self.need_flow(flows, element.span)
                 return [r.Flowing(element.span)]
+            case d.Index():
+                return self.index(element, flows=flows, starts=starts)
             case d.Python():
                 return [self.resolver.plain(element, text=False)]
         self.resolver.complain("A number is no step.", element.span)
         return []
+
+    def index(self, element: d.Index, *, flows: bool, starts: bool) -> list[r.ResolvedElement]:
+        """Resolve ``x[:, 0]``: what it is taken of, and the function that takes it."""
+        of: list[r.ResolvedElement] = []
+        self.resolver.tensors = self.names.tensors
+        match element.of:
+            case None:
+                self.need_flow(flows, element.span)
+            case d.Inflow():
+                of = self.inflow(element.of, starts)
+            case d.Step(name) if name in self.names.tensors and not element.of.arguments:
+                of = self.step(element.of, flows=flows, starts=starts)
+            case d.Step(name) if self.resolver.vocabulary.find_layer(name):
+                message = f"{name!r} is a layer; only of a tensor a part can be taken."
+                hint = f"To hand it a list, put a blank before the bracket: '{name} [...]'."
+                self.resolver.complain(message, element.of.name_span, hint)
+            case taken:
+                no_tensor(getattr(taken, "name", "?"), taken, self.resolver)
+        key = r.BoundArgument("key", index_of(element.index, self.resolver), element.span)
+        return [*of, r.ResolvedStep(TAKE, {None: TAKE}, (key,), element.span, element.span)]
 
     def need_flow(self, flows: bool, span: Span) -> None:
         # A line that could not be read may have said where to start.
@@ -187,14 +215,27 @@ class FlowCheck:
         merged = self.merge_call(step)
         if merged is not None:
             return merged
+        if step.called and step.name in STRUCTURES and not self.resolver.vocabulary.find_layer(step.name):
+            return self.structure(step, starts)
         if step.name in self.names.tensors and not self.resolver.vocabulary.find_layer(step.name):
-            self.resolver.complain(f"{step.name!r} is a tensor and takes no arguments.", step.span)
+            lists = [a for a in step.arguments if isinstance(a, d.Positional) and isinstance(a.value, d.List)]
+            hint = f"To take a part of it, write '{step.name}[...]' without a blank." if lists else None
+            self.resolver.complain(f"{step.name!r} is a tensor and takes no arguments.", step.span, hint)
             return []
         self.resolver.tensors = self.names.tensors
         resolved = self.layer(step)
         if resolved is not None:
             self.need_flow(flows, step.span)
         return [] if resolved is None else [resolved]
+
+    def structure(self, step: d.Step, starts: bool) -> list[r.ResolvedElement]:
+        """Resolve ``list(a, b)``, which is handed over as it is."""
+        self.resolver.tensors = self.names.tensors
+        if not starts:
+            hint = f"Put it on a line of its own: '{step.name}(...) -> ...'."
+            self.resolver.complain(f"A {step.name} of tensors can only start a chain.", step.span, hint)
+        found = structure_of(step, self.resolver)
+        return [] if found is None else [found]
 
     def shared_use(self, step: d.Step) -> list[r.ResolvedElement]:
         """Read the name of a layer that exists: only its call takes arguments here."""
@@ -308,7 +349,9 @@ class _ModelCheck:
         self.resolver = Resolver(vocabulary, blocks=blocks, lost_words=lost_words)
         self.flow = FlowCheck(self.resolver, Names({}))
         self.inputs: list[r.ResolvedInput] = []
-        self.outputs: tuple[r.ResolvedChain, ...] = ()
+        self.outputs: tuple[tuple[r.ResolvedChain, ...], tuple[str, ...]] = ((), ())
+        self.given: tuple[tuple[r.ResolvedChain, ...], tuple[str, ...]] = ((), ())
+        self.sequential: d.Sequential | None = None
         self.compile: d.Compile | None = None
         self.broken = broken
 
@@ -319,8 +362,13 @@ class _ModelCheck:
             match statement:
                 case d.Input():
                     self.input(statement)
-                case d.Output(chains):
-                    self.outputs = tuple(self.flow.chain(c, flows=self.flow.names.flows) for c in chains)
+                case d.Inputs(chains, keys):
+                    if self.are_inputs(statement):
+                        self.given = self.flow_of(chains), keys
+                case d.Output(chains, keys):
+                    self.outputs = self.flow_of(chains), keys
+                case d.Sequential():
+                    self.sequential = statement
                 case d.Compile():
                     compiled = self.compilation(statement)
                 case d.SubModel():
@@ -328,10 +376,36 @@ class _ModelCheck:
                 case _:
                     found = self.flow.statement(statement)
                     resolved += [found] if found is not None else []
-        if not resolved and not self.broken and not self.outputs:
+        if not resolved and not self.broken and not self.outputs[0]:
             message = "This model has no step: add one, for example 'dense 10'."
             self.resolver.complain(message, self.definition.body[-1].span)
-        return r.ResolvedModel(tuple(self.inputs), tuple(resolved), self.outputs, compiled)
+        outputs, given = self.outputs, self.given
+        model = r.ResolvedModel(
+            *(tuple(self.inputs), tuple(resolved), outputs[0], compiled, given[0], (given[1], outputs[1])),
+            sequential=None if self.sequential is None else self.sequential.span,
+        )
+        if self.sequential is not None and model.steps is None and not self.resolver.errors:
+            message = "A Sequential model is one line of layers from one input to one output."
+            hint = "Leave 'Sequential' out: a graph needs no word."
+            self.resolver.complain(message, self.sequential.span, hint)
+        return model
+
+    def flow_of(self, chains: Iterable[d.Chain]) -> tuple[r.ResolvedChain, ...]:
+        return tuple(self.flow.chain(chain, flows=self.flow.names.flows) for chain in chains)
+
+    def are_inputs(self, statement: d.Inputs) -> bool:
+        """Hold an ``inputs`` line to the names of the inputs above it."""
+        before = len(self.resolver.errors)
+        if self.given[0]:
+            self.resolver.complain("There is an 'inputs' line already.", statement.span)
+        named = {i.name for i in self.inputs}
+        for chain in statement.chains:
+            first = chain.elements[0]
+            if isinstance(first, d.Step) and not first.called and first.name not in named:
+                known = [name for name in named if name is not None]
+                hint = nearest(first.name, known) or listed("The inputs are", sorted(map(repr, known)))
+                self.resolver.complain(f"{first.name!r} is no input above this line.", first.span, hint)
+        return len(self.resolver.errors) == before
 
     def submodel(self, statement: d.SubModel) -> r.ResolvedSubModel:
         """Resolve a model inside: it sees blocks and named layers of the outer one, and no tensors."""

@@ -7,9 +7,9 @@ from typing import Any
 from kerasmagic.foundation.errors import Span
 from kerasmagic.language import definition as d
 from kerasmagic.language.print import print_value
-from kerasmagic.language.resolve import Resolver
+from kerasmagic.language.resolve import STRUCTURES, Resolver
 from kerasmagic.language.resolved import BoundArgument, ResolvedCompile
-from kerasmagic.language.vocabulary import nearest
+from kerasmagic.language.vocabulary import fold, nearest
 
 _PARTS = ("optimizer", "loss", "metrics")
 _OPTIONS = (
@@ -52,16 +52,17 @@ def resolve_compile(statement: d.Compile, resolver: Resolver) -> ResolvedCompile
 
 
 def _by_name(argument: d.Keyword, resolver: Resolver) -> Any:
-    if argument.name in _OPTIONS:
+    if argument.name in _OPTIONS and argument.name != "weighted_metrics":
         return resolver.plain(argument.value, text=True)
-    kind = "metric" if argument.name == "metrics" else argument.name
+    kind = "metric" if argument.name in ("metrics", "weighted_metrics") else argument.name
     return _named(kind, argument.value, resolver)
 
 
-def _by_position(parts: list[list[d.Argument]], found: dict[str, Any], resolver: Resolver) -> tuple[Any, ...]:
+def _by_position(parts: list[list[d.Argument]], found: dict[str, Any], resolver: Resolver) -> Any:
     """Fill optimizer and loss from the parts between commas and return the metrics."""
     named = found.get("metrics", ())
     metrics: list[Any] = list(named) if isinstance(named, list | tuple) else [named]
+    extra = len(parts) > sum(kind not in found for kind in ("optimizer", "loss"))
     kinds = [kind for kind in ("optimizer", "loss") if kind not in found]
     for part in parts:
         kind = kinds.pop(0) if kinds else "metric"
@@ -70,7 +71,10 @@ def _by_position(parts: list[list[d.Argument]], found: dict[str, Any], resolver:
             metrics.append(value)
         else:
             found[kind] = value
-    return tuple(metrics)
+    if isinstance(named, dict) and extra:
+        hint = "Put these into the 'dict(...)' as well."
+        return resolver.complain("There are metrics by name and others without.", parts[-1][0].span, hint)
+    return named if isinstance(named, dict) else tuple(metrics)
 
 
 def _command(kind: str, part: list[d.Argument], resolver: Resolver) -> Any:
@@ -109,8 +113,14 @@ def _named(kind: str, value: d.Value, resolver: Resolver) -> Any:
     """Return a name or a call of one kind, or a list of them."""
     match value:
         case d.Word(name) | d.Text(name):
-            known = resolver.vocabulary.find(kind, name) is not None or name in resolver.lost_words
-            return name if known else _no_such(kind, name, value.span, resolver)
+            found = resolver.vocabulary.find(kind, name)
+            if found is None and name not in resolver.lost_words:
+                return _no_such(kind, name, value.span, resolver)
+            # 'cross_entropy' is no function with another spelling: only compile knows the word.
+            plain = found is not None and not found.parameters and fold(found.name) == fold(name)
+            return found.name if found is not None and plain else name
+        case d.Call(name) if name in STRUCTURES:
+            return resolver.members(value, lambda item: _named(kind, item, resolver))
         case d.Call():
             return resolver.call(kind, value)
         case d.List(items) | d.Tuple(items):

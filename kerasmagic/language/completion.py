@@ -14,16 +14,18 @@ from kerasmagic.language.vocabulary import CallWords, Vocabulary, fold
 
 _WORD_BEFORE = re.compile(r"[\w.]*$")
 _STEP = re.compile(r"[^\W\d][\w.]*")
-_MODEL_LINES = {
+MODEL_LINES = {
     "input": "an input: name, shape, dtype",
-    "output": "the outputs, by name",
+    "inputs": "how the inputs are handed over: 'left=a, right=b'",
+    "output": "the outputs, by name, or as a dict: 'digit=a, sign=b'",
     "compile": "optimizer, loss, metrics",
     "for": "repeat the indented lines for each value",
     "block": "name some lines, to be used as a step",
     "layer": "name one layer, to be used in several places",
     "model": "name a model inside this one",
+    "Sequential": "a stack of layers, not a graph",
 }
-_LAYER_LINES = {
+LAYER_LINES = {
     "input": "an input and the names of its dimensions",
     "weight": "a weight: name, shape, initializer",
     "state": "a weight that training leaves alone",
@@ -37,7 +39,7 @@ class Place:
     Attributes:
         word: The part of a word before it.
         step: The step whose arguments stand here, or ``None`` where a step begins.
-        kind: ``"step"``, ``"argument"``, ``"value"`` or ``"compile"``.
+        kind: ``"step"``, ``"argument"``, ``"value"``, ``"compile"``, or ``"python"`` inside braces.
         parameter: The argument that a value is for.
         part: The number of commas before it on a ``compile`` line.
         starts_line: Whether nothing stands before the word.
@@ -60,7 +62,7 @@ class Candidate:
 
 
 def place_of(line: str) -> Place | None:
-    """Return what stands at the end of ``line``, or ``None`` where nothing is completed: text, comments, Python.
+    """Return what stands at the end of ``line``, or ``None`` where nothing is completed: text and comments.
 
     Example:
 
@@ -68,17 +70,13 @@ def place_of(line: str) -> Place | None:
     ('step', 'conv', 'activation')
     """
     bare = re.sub(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'", '""', line)
-    if (
-        any(mark in bare for mark in ("#", '"' * 3))
-        or bare.count('"') % 2
-        or bare.count("{") > bare.count("}")
-    ):
-        return None
-    if "'" in bare:
+    if "#" in bare or '"' * 3 in bare or "'" in bare or bare.count('"') % 2:
         return None
     match = _WORD_BEFORE.search(bare)
     word = match.group() if match else ""
     before = bare[: len(bare) - len(word)]
+    if bare.count("{") > bare.count("}"):
+        return Place(word, "python")
     if re.match(r"\s*compile\b", before):
         return _in_compile(before, word)
     segment = re.split(r"->|(?:^|(?<=\s))[+*-](?=\s)|\bin\b(?=\s*$)", before)[-1]
@@ -114,7 +112,12 @@ def _in_compile(before: str, word: str) -> Place:
 
 
 def candidates(
-    place: Place, vocabulary: Vocabulary, tensors: Iterable[str] = (), *, layer: bool = False
+    place: Place,
+    vocabulary: Vocabulary,
+    tensors: Iterable[str] = (),
+    *,
+    values: Iterable[str] = (),
+    layer: bool = False,
 ) -> list[Candidate]:
     """Return the words that fit at a place and begin with what is written there.
 
@@ -122,14 +125,20 @@ def candidates(
         place: The place.
         vocabulary: The words there are.
         tensors: Names of tensors, blocks and named layers of the cell.
+        values: Names of values: parameters, what a loop runs over; inside braces those of the notebook.
         layer: Whether the cell is a ``%%layer``.
     """
-    if place.kind == "step":
+    if place.kind == "python":
+        found = [Candidate(name, "a variable of the notebook") for name in values]
+    elif place.kind == "step":
         found = _steps(place, vocabulary, tensors, layer)
     elif place.kind == "compile":
         found = _goals(place, vocabulary)
     else:
-        found = _arguments(place, vocabulary, tensors)
+        found = [Candidate(name, "a value of this cell") for name in values]
+        found += _arguments(place, vocabulary, tensors)
+        if layer and words_of(place.step or "", vocabulary) is None:
+            found += [Candidate(name, "defined in this cell") for name in tensors]
     seen: dict[str, Candidate] = {}
     for each in found:
         if each.text.lower().startswith(place.word.lower()):
@@ -140,7 +149,7 @@ def candidates(
 def _steps(place: Place, vocabulary: Vocabulary, tensors: Iterable[str], layer: bool) -> list[Candidate]:
     found = [Candidate(name, "defined in this cell") for name in tensors]
     if place.starts_line:
-        found += [Candidate(n, m) for n, m in (_LAYER_LINES if layer else _MODEL_LINES).items()]
+        found += [Candidate(n, m) for n, m in (LAYER_LINES if layer else MODEL_LINES).items()]
     if place.word.startswith("ops."):
         return found + [Candidate(f"ops.{name}", "an operation") for name in vocabulary.operations]
     for name, ranks in vocabulary.generics.items():
@@ -245,4 +254,30 @@ def names_in(text: str) -> list[str]:
         found.update(dict.fromkeys(part.strip() for part in match.group(1).split(",")))
     for pattern in _NAMES:
         found.update(dict.fromkeys(pattern.findall(text)))
+    return list(found)
+
+
+_VALUES = (
+    re.compile(r"^\s*for\s+((?:[^\W\d]\w*\s*,?\s*)+?)\s+in\b", re.MULTILINE),
+    re.compile(r"^\s*block\s+\w+\s*\(([^)\n]*)", re.MULTILINE),
+    re.compile(r"^%%layer\s+\w+\s*\(([^)\n]*)"),
+    re.compile(r"^\s*input\s+(?:\w+\s+)?\(([^)\n]*)", re.MULTILINE),
+)
+
+
+def values_in(text: str) -> list[str]:
+    """Return the names that a cell gives to values: of loops, of blocks, of a layer and its dimensions.
+
+    Example:
+
+    >>> values_in("for f in 1, 2:\\n    conv f 3\\nblock r(g, k=3):\\n    relu")
+    ['f', 'g', 'k']
+    >>> values_in("%%layer L(units=3)\\ninput (..., n)")
+    ['units', 'n']
+    """
+    found: dict[str, None] = {}
+    for pattern in _VALUES:
+        for match in pattern.finditer(text):
+            names = (part.partition("=")[0].strip() for part in match.group(1).split(","))
+            found.update(dict.fromkeys(name for name in names if name.isidentifier()))
     return list(found)

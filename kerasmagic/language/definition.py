@@ -112,7 +112,16 @@ class Rest(Node):
     """``...`` in the shape of a layer's input: any number of leading dimensions."""
 
 
-Value = Number | Dims | Text | Constant | Word | Call | Tuple | List | Arithmetic | Python | Rest
+@dataclasses.dataclass(frozen=True)
+class Slice(Node):
+    """``1:-1`` in an index."""
+
+    start: Value | None = None
+    stop: Value | None = None
+    step: Value | None = None
+
+
+Value = Number | Dims | Text | Constant | Word | Call | Tuple | List | Arithmetic | Python | Rest | Slice
 
 
 # ---- arguments ---------------------------------------------------------------------------------
@@ -195,6 +204,17 @@ class Repeat(Node):
 
 
 @dataclasses.dataclass(frozen=True)
+class Index(Node):
+    """``x[:, 0]``, or ``[:, 0]`` of what flows in, where ``of`` is ``None``.
+
+    One index stands alone; several are items of a ``Tuple``.
+    """
+
+    of: Step | Inflow | None
+    index: Value
+
+
+@dataclasses.dataclass(frozen=True)
 class Tensors(Node):
     """``[a, b]`` where a tensor is expected."""
 
@@ -220,7 +240,7 @@ class Scope(Node):
     body: tuple[Statement, ...]
 
 
-Element = Step | Python | Inflow | Current | Group | Repeat | Tensors | Merge | Number | Scope
+Element = Step | Python | Inflow | Current | Group | Repeat | Tensors | Index | Merge | Number | Scope
 
 
 # ---- statements of %%model ---------------------------------------------------------------------
@@ -234,8 +254,24 @@ class Input(Node):
 
 
 @dataclasses.dataclass(frozen=True)
-class Output(Node):
+class Inputs(Node):
+    """``inputs left=a, right=b``: the structure in which the model takes its inputs."""
+
     chains: tuple[Chain, ...]
+    keys: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Output(Node):
+    """``output a, b``, or ``output digit=a, sign=b`` with the ``keys`` of a dict."""
+
+    chains: tuple[Chain, ...]
+    keys: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequential(Node):
+    """``Sequential``: the model is a stack of layers, as Keras' class of that name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,7 +332,9 @@ class SubModel(Named):
     body: tuple[Statement, ...]
 
 
-Statement = Input | Output | Compile | Assignment | Chain | For | Block | Shared | SubModel
+Statement = (
+    Input | Inputs | Output | Compile | Sequential | Assignment | Chain | For | Block | Shared | SubModel
+)
 
 
 @dataclasses.dataclass(frozen=True)

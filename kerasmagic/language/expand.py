@@ -99,7 +99,7 @@ class _Expander:
                     self.complain(f"'{kind}' stands at the outermost level only.", statement.span)
                 case d.Block():
                     self.define(statement)
-                case d.Output():
+                case d.Inputs() | d.Output():
                     chains = tuple(self.chain(chain, names) for chain in statement.chains)
                     out.append(dataclasses.replace(statement, chains=chains))
                 case d.Shared():
@@ -179,6 +179,9 @@ class _Expander:
                 return [
                     dataclasses.replace(element, items=tuple(self.chain(c, names) for c in element.items))
                 ]
+            case d.Index(of, index):
+                taken = self.element(of, names)[0] if isinstance(of, d.Step) else of
+                return [dataclasses.replace(element, of=taken, index=self.value(index, names))]
             case d.Merge():
                 return self.merge(element, names)
             case d.Python():
@@ -307,15 +310,20 @@ class _Expander:
             for a in arguments
         )
 
-    def value(self, value: d.Value, names: Names) -> d.Value:
+    def value(self, value: Any, names: Names) -> Any:
         new = self.substituted(value, names)
         if names and _value_size(new, _MAX_VALUE_SIZE) <= 0:
             self.complain("This value is too large.", value.span)
             raise _TooLarge
         return new
 
-    def substituted(self, value: d.Value, names: Names) -> d.Value:
+    def substituted(self, value: Any, names: Names) -> Any:
         match value:
+            case d.Slice():
+                parts = [
+                    p if p is None else self.value(p, names) for p in (value.start, value.stop, value.step)
+                ]
+                return d.Slice(*parts, span=value.span)
             case d.Word(name):
                 return names.get(name, value)
             case d.Tuple(items) | d.List(items):
@@ -400,6 +408,8 @@ def _value_size(value: Any, budget: int) -> int:
     match value:
         case d.Tuple(items) | d.List(items):
             parts = items
+        case d.Slice(start, stop, step):
+            parts = tuple(part for part in (start, stop, step) if part is not None)
         case d.Arithmetic(operands):
             parts = operands
         case d.Call(arguments=arguments):

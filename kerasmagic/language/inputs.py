@@ -13,7 +13,7 @@ from kerasmagic.language.resolve import Resolver
 from kerasmagic.language.resolved import BoundArgument, ResolvedInput
 from kerasmagic.language.vocabulary import nearest
 
-_OPTIONS = ("batch_size", "sparse", "optional")
+_OPTIONS = ("batch_size", "sparse", "optional", "batch_shape")
 _GLUED = re.compile(r"(?P<word>.+?)x(?P<sizes>\d+(x\d+)*)")
 _FORM = "Write 'input NAME SHAPE DTYPE'; name and dtype can be left out."
 
@@ -79,12 +79,18 @@ def _take_words(words: list[d.Value], found: dict[str, Any], statement: d.Input,
         sizes = ", ".join(print_value(w) for w in rest[1:])
         hint = f"If it is a shape, write '({sizes})'."
         resolver.complain(f"{print_value(rest[2])} is one word too many for an input.", rest[2].span, hint)
+    elif rest and _given(statement, "batch_shape"):
+        _take(found, "name", rest[0], resolver)
     elif rest:
         _take(found, "shape", rest[-1], resolver)
         if len(rest) == 2:
             _take(found, "name", rest[0], resolver)
-    elif "shape" not in found:
+    elif "shape" not in found and not _given(statement, "batch_shape"):
         resolver.complain("This input has no shape.", statement.span, _FORM)
+
+
+def _given(statement: d.Input, name: str) -> bool:
+    return any(isinstance(a, d.Keyword) and a.name == name for a in statement.arguments)
 
 
 def _word(value: d.Value | None, resolver: Resolver) -> str | None:

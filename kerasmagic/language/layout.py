@@ -10,7 +10,9 @@ from lark import Token
 from kerasmagic.foundation.errors import DefinitionError, Span
 from kerasmagic.language.limits import MAX_ERRORS, MAX_NESTING
 
-MODEL_KEYWORDS = frozenset({"INPUT", "OUTPUT", "COMPILE", "FOR", "BLOCK", "LAYER", "MODEL"})
+MODEL_KEYWORDS = frozenset(
+    {"INPUT", "INPUTS", "OUTPUT", "COMPILE", "FOR", "BLOCK", "LAYER", "MODEL", "SEQUENTIAL"}
+)
 LAYER_KEYWORDS = frozenset({"INPUT", "WEIGHT", "STATE"})
 _KEYWORDS = MODEL_KEYWORDS | LAYER_KEYWORDS
 _CLOSER = {"LPAR": "RPAR", "LSQB": "RSQB"}
@@ -163,13 +165,30 @@ def _indentation(token: Token, source: str) -> str:
 
 def _demote_keywords(tokens: list[Token], keywords: frozenset[str]) -> None:
     """Turn keywords into names wherever they do not start a line of their own kind."""
-    first, second = tokens[0], tokens[1].type if len(tokens) > 1 else None
-    names_something = second in ("EQUAL", "WALRUS", "COMMA", "ARROW")
-    # These two are also plain words; they open a definition only where a name follows.
-    names_something = names_something or (first.type in ("LAYER", "MODEL") and second != "NAME")
+    _promote_keywords(tokens, keywords)
+    first, kinds = tokens[0], [token.type for token in tokens[1:3]]
+    names_something = bool(kinds) and kinds[0] in ("EQUAL", "WALRUS", "COMMA", "ARROW")
+    # These are also plain words; they begin a line of their own only before what such a line needs.
+    names_something = names_something or not {
+        "LAYER": kinds[:1] == ["NAME"],
+        "MODEL": kinds[:1] == ["NAME"],
+        "SEQUENTIAL": not kinds,
+        "INPUTS": kinds[:1] in (["LSQB"], ["CALLEE"]) or kinds[1:] in (["EQUAL"], ["COMMA"]),
+    }.get(first.type, True)
     for i, token in enumerate(tokens):
         if token.type in _KEYWORDS and (i > 0 or names_something or first.type not in keywords):
             tokens[i] = Token.new_borrow_pos("NAME", str(token), token)
+
+
+def _promote_keywords(tokens: list[Token], keywords: frozenset[str]) -> None:
+    """Turn ``output`` of ``output[a, b]`` and ``in`` of ``for f in[1, 2]:`` back into keywords."""
+    kind = str(tokens[0]).upper()
+    if tokens[0].type == "INDEXED" and kind in keywords - {"SEQUENTIAL"}:
+        tokens[0] = Token.new_borrow_pos(kind, str(tokens[0]), tokens[0])
+    if tokens[0].type == "FOR":
+        for i, token in enumerate(tokens):
+            if token.type == "INDEXED" and token == "in":
+                tokens[i] = Token.new_borrow_pos("IN", "in", token)
 
 
 def _indent(lines: list[Line], errors: list[DefinitionError]) -> list[Line]:

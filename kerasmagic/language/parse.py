@@ -172,7 +172,7 @@ class _Reading:
 
     def _lose(self, line: Line) -> None:
         line.broken = True
-        self.lost_words.update(str(t) for t in line.tokens if t.type in ("NAME", "CALLEE"))
+        self.lost_words.update(str(t) for t in line.tokens if t.type in ("NAME", "CALLEE", "INDEXED"))
 
     def _statement(self, line: Line, text: str) -> Any:
         """Parse one line with its body; leave out one wrong line of it after the other."""

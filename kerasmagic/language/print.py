@@ -34,7 +34,7 @@ def print_layer(definition: d.LayerDefinition) -> tuple[str, str]:
     return definition.name + _parameters(definition.parameters), _lines(definition.body)
 
 
-def print_value(value: d.Value) -> str:
+def print_value(value: d.Value | d.Slice) -> str:
     """Return the text of one value."""
     match value:
         case d.Number(number, text):
@@ -59,6 +59,9 @@ def print_value(value: d.Value) -> str:
             return f"{{{source}}}"
         case d.Rest():
             return "..."
+        case d.Slice(start, stop, step):
+            shown = ["" if part is None else print_value(part) for part in (start, stop, step)]
+            return ":".join(shown if step is not None else shown[:2])
 
 
 def print_argument(argument: d.Argument) -> str:
@@ -67,7 +70,7 @@ def print_argument(argument: d.Argument) -> str:
         case d.Positional(value):
             return print_value(value)
         case d.Keyword(name, value):
-            return f"{name}={print_value(value)}"
+            return f"{_key(name)}={print_value(value)}"
         case d.Negated(name):
             return f"!{name}"
         case d.Strides(sizes):
@@ -86,6 +89,8 @@ def print_element(element: d.Element) -> str:
             return f"({print_chain(chain)}) * {count}"
         case d.Tensors(items):
             return f"[{', '.join(map(print_chain, items))}]"
+        case d.Index(of, index):
+            return f"{'' if of is None else print_element(of)}[{_index(index)}]"
         case d.Merge(operands, operators):
             return _interleaved([print_element(o) for o in operands], operators).lstrip()
         case d.Inflow():
@@ -101,6 +106,21 @@ def print_element(element: d.Element) -> str:
 def print_chain(chain: d.Chain) -> str:
     """Return the text of a chain."""
     return " -> ".join(map(print_element, chain.elements))
+
+
+def _key(name: str) -> str:
+    return name if name.isidentifier() else repr(name)
+
+
+def _index(index: d.Value | d.Slice) -> str:
+    if isinstance(index, d.Tuple):
+        return ", ".join(map(print_value, index.items)) + ("," if len(index.items) == 1 else "")
+    return print_value(index)
+
+
+def _results(chains: Iterable[d.Chain], keys: tuple[str, ...]) -> str:
+    names = [f"{_key(key)}=" for key in keys] or [""] * len(tuple(chains))
+    return ", ".join(name + print_chain(chain) for name, chain in zip(names, chains, strict=True))
 
 
 def _interleaved(operands: list[str], operators: Iterable[str]) -> str:
@@ -142,8 +162,10 @@ def _simple(statement: Any) -> str:
             return f"layer {name} = {print_chain(chain)}"
         case d.Input(arguments):
             return " ".join(["input", *map(print_argument, arguments)])
-        case d.Output(chains):
-            return f"output {', '.join(map(print_chain, chains))}"
+        case d.Inputs(chains, keys) | d.Output(chains, keys):
+            return f"{type(statement).__name__.lower()} {_results(chains, keys)}"
+        case d.Sequential():
+            return "Sequential"
         case d.Compile(parts):
             return "compile " + ", ".join(" ".join(map(print_argument, part)) for part in parts)
         case d.Weight(name, shape, arguments) | d.State(name, shape, arguments):

@@ -7,14 +7,16 @@ order. A word with two readings is an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kerasmagic.foundation.errors import DefinitionError, Span
 from kerasmagic.language import definition as d
-from kerasmagic.language.binding import FAILED, Binding
+from kerasmagic.language.binding import FAILED, Binding, listed, once
+from kerasmagic.language.idioms import step_hint
 from kerasmagic.language.print import print_value
 from kerasmagic.language.resolved import (
+    Array,
     BoundArgument,
     Computed,
     PythonValue,
@@ -25,11 +27,16 @@ from kerasmagic.language.resolved import (
 )
 from kerasmagic.language.vocabulary import CallWords, LayerWords, Vocabulary, names_of, nearest
 
-_MODEL_LINES = dict.fromkeys(("output", "compile", "for", "block", "layer", "model"), "a %%model")
+_MODEL_LINES = dict.fromkeys(("inputs", "output", "compile", "for", "block", "layer", "model"), "a %%model")
 _LAYER_LINES = dict.fromkeys(("weight", "state"), "a %%layer")
 _LINE_STARTS = {"input": "a %%model or %%layer", **_MODEL_LINES, **_LAYER_LINES}
 _SHORT = 2
-_ANY_KIND = ("schedule", "initializer", "regularizer", "constraint", "optimizer", "loss", "metric")
+STRUCTURES = ("list", "tuple", "dict")
+"""Words that put values or tensors together, as in Python."""
+_ANY_KIND = (
+    *("schedule", "initializer", "regularizer", "constraint", "optimizer", "loss", "metric"),
+    "quantizer",
+)
 
 
 class Resolver:
@@ -111,7 +118,8 @@ class Resolver:
             return None
         likely = self.rank if self.rank in fitting else next(iter(fitting))
         names = {rank: name for rank, (name, _) in fitting.items()}
-        return ResolvedStep(step.name, names, fitting[likely][1], step.name_span, step.span)
+        refused = {rank: tuple(found) for rank, found in errors.items()}
+        return ResolvedStep(step.name, names, fitting[likely][1], step.name_span, step.span, refused)
 
     def _layer_arguments(self, step: d.Step, words: LayerWords) -> tuple[BoundArgument, ...]:
         arguments = step.arguments
@@ -120,7 +128,8 @@ class Resolver:
             arguments, inner = self._split_wrapper(step, words)
         binding = Binding(self, words, step.name, step.called, step.name_span)
         if inner is not None and words.wraps is not None:
-            resolved = self.step(inner)
+            named = inner.name in self.shared and not inner.arguments
+            resolved = SharedUse(inner.name, (), inner.span) if named else self.step(inner)
             binding.put(words.wraps, FAILED if resolved is None else resolved, inner.span)
         return binding.bind(arguments)
 
@@ -148,18 +157,30 @@ class Resolver:
         if name in self.lost_words:
             return
         if name in self.vocabulary.activations:
-            self.complain(f"The activation {name!r} takes no arguments.", step.name_span)
+            hint = step_hint(name, self.vocabulary)
+            self.complain(f"The activation {name!r} takes no arguments.", step.name_span, hint)
+            return
+        if name == "Sequential":
+            message = (
+                "'Sequential' stands on a line of its own, and the layers below it, one after the other."
+            )
+            self.complain(message, step.name_span)
             return
         if name in _LINE_STARTS:
-            self.complain(f"{name!r} is no step; it starts a line of {_LINE_STARTS[name]}.", step.name_span)
+            hint = (
+                "Write 'compile adam, mse', without brackets." if name == "compile" and step.called else None
+            )
+            where = _LINE_STARTS[name]
+            self.complain(f"{name!r} is no step; it starts a line of {where}.", step.name_span, hint)
             return
         known = names_of([self.vocabulary.step_names, _LINE_STARTS, self.blocks, self.tensors, self.shared])
         if len(name) <= _SHORT and not step.arguments:
             # A letter or two is near to everything; only the names of this cell can be meant.
             known = names_of([self.tensors, self.shared, self.blocks])
-        hint = nearest(name, known)
-        if hint is None and len(name) <= _SHORT and known:
-            hint = f"The names here are {', '.join(map(repr, known))}."
+        hint = step_hint(name, self.vocabulary) or nearest(name, known)
+        if hint is None and len(name) <= _SHORT:
+            names = f"The names here are {', '.join(map(repr, known))}."
+            hint = names if known else f"To name what comes in, write 'input {name} SHAPE'."
         self.complain(f"{name!r} is no layer, activation or name in this cell.", step.name_span, hint)
 
     def bind(
@@ -174,7 +195,8 @@ class Resolver:
         """Return ``l2(1e-4)`` as a regularizer, or whatever ``kind`` says; ``command`` is ``adam 1e-3``."""
         words = self.vocabulary.find(kind, value.name)
         if words is None:
-            hint = nearest(value.name, self.vocabulary.table(kind))
+            known = self.vocabulary.table(kind)
+            hint = nearest(value.name, known) or listed(f"The {kind}s are", once(known, but=kind))
             return self.complain(f"{value.name!r} is no {kind}.", value.name_span, hint)
         before = len(self.errors)
         arguments = Binding(self, words, value.name, not command, value.name_span).bind(value.arguments)
@@ -213,7 +235,52 @@ class Resolver:
         hint = nearest(name, self.locals) or "Text is put in quotes, a value of the notebook in braces."
         return self.complain(f"{name!r} stands for no value here.", span, hint)
 
+    def members(self, call: d.Call, convert: Callable[[d.Value], Any]) -> Any:
+        """Return ``list(...)``, ``tuple(...)`` or ``dict(...)`` with its members converted."""
+        keyed: dict[str, Any] = {}
+        plain: list[Any] = []
+        for argument in call.arguments:
+            match argument:
+                case d.Keyword(name, value) if call.name == "dict":
+                    if name in keyed:
+                        self.complain(f"The name {name!r} is there twice.", argument.span)
+                    keyed[name] = convert(value)
+                case d.Positional(value) if call.name != "dict":
+                    plain.append(convert(value))
+                case d.Keyword(name, value):
+                    hint = f"Write 'dict({name}={print_value(value)})'."
+                    self.complain(f"A {call.name} has no names.", argument.span, hint)
+                case _:
+                    hint = "Write for example 'dict(left=a, right=b)'." if call.name == "dict" else None
+                    self.complain(f"This does not fit into a {call.name}.", argument.span, hint)
+        return keyed if call.name == "dict" else tuple(plain) if call.name == "tuple" else plain
+
+    def array(self, value: d.Call) -> Any:
+        """Return ``array([[1, 0]], int8)``."""
+        match [a.value if isinstance(a, d.Positional) else None for a in value.arguments]:
+            case [d.List() | d.Number() | d.Constant() | d.Call() as numbers]:
+                return Array(self.plain(numbers, text=False), None, value.span)
+            case [d.List() | d.Number() | d.Constant() | d.Call() as numbers, d.Word(dtype) | d.Text(dtype)]:
+                if dtype in self.vocabulary.dtypes:
+                    return Array(self.plain(numbers, text=False), dtype, value.span)
+                message, hint = f"{dtype!r} is no dtype.", nearest(dtype, self.vocabulary.dtypes)
+                return self.complain(message, value.arguments[1].span, hint)
+        message = "An array is made of a list of numbers and perhaps a dtype."
+        return self.complain(message, value.span, "Write for example 'array([1, 0], int8)'.")
+
+    def _number(self, value: d.Call) -> Any:
+        """Return ``float("inf")``: the numbers that no digits spell."""
+        match value.arguments:
+            case (d.Positional(d.Text("inf" | "-inf" | "nan" as word)),):
+                return float(word)
+        hint = "Write 'float(\"inf\")', 'float(\"-inf\")' or 'float(\"nan\")'; other numbers by their digits."
+        return self.complain("This is no number.", value.span, hint)
+
     def _plain_call(self, value: d.Call, name: str) -> Any:
+        if name in STRUCTURES:
+            return self.members(value, lambda item: self.plain(item, text=True))
+        if name in ("array", "float"):
+            return self.array(value) if name == "array" else self._number(value)
         kinds = [kind for kind in _ANY_KIND if self.vocabulary.find(kind, name)]
         if kinds:
             return self.call(kinds[0], value)

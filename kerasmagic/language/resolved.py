@@ -60,6 +60,25 @@ class Computed:
 
 
 @dataclasses.dataclass(frozen=True)
+class Array:
+    """``array([[1, 0]], int8)``: numbers with the dtype they have."""
+
+    numbers: Any
+    dtype: str | None = None
+    span: Span = NOWHERE
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+    """``1:-1`` in an index."""
+
+    start: Any = None
+    stop: Any = None
+    step: Any = None
+    span: Span = NOWHERE
+
+
+@dataclasses.dataclass(frozen=True)
 class ResolvedCall:
     """``l2(1e-4)``: ``kind`` is initializer, regularizer, constraint, schedule, optimizer, loss or metric."""
 
@@ -91,6 +110,7 @@ class ResolvedStep:
         layers: The layer's public name by rank of what flows in; ``None`` is the rank of one that fits any.
         arguments: The arguments, bound to parameters.
         span: The whole step; ``name_span`` is its name alone.
+        refused: What is wrong with the arguments for the ranks that ``layers`` lacks because of them.
     """
 
     name: str
@@ -98,6 +118,9 @@ class ResolvedStep:
     arguments: tuple[BoundArgument, ...] = ()
     name_span: Span = NOWHERE
     span: Span = NOWHERE
+    refused: Mapping[int | None, tuple[DefinitionError, ...]] = dataclasses.field(
+        default_factory=dict, compare=False
+    )
 
     def layer(self, rank: int | None = None) -> str | None:
         """Return the layer for an input of ``rank`` spatial dimensions, or ``None`` where none fits."""
@@ -144,6 +167,17 @@ class Gather:
 
 
 @dataclasses.dataclass(frozen=True)
+class Structure:
+    """``list(a, b)``, ``tuple(a, b)`` or ``dict(left=a)``: handed over whole, as one argument.
+
+    ``value`` is the list, tuple or dict itself, with ``Tensor`` and ``BlockInput`` in it.
+    """
+
+    value: Any
+    span: Span = NOWHERE
+
+
+@dataclasses.dataclass(frozen=True)
 class ResolvedScope:
     """One use of a block: its statements see the names outside, and nothing outside sees theirs."""
 
@@ -153,7 +187,15 @@ class ResolvedScope:
 
 
 ResolvedElement = (
-    ResolvedStep | SharedUse | Tensor | Flowing | BlockInput | Gather | ResolvedScope | PythonValue
+    ResolvedStep
+    | SharedUse
+    | Tensor
+    | Flowing
+    | BlockInput
+    | Gather
+    | Structure
+    | ResolvedScope
+    | PythonValue
 )
 
 
@@ -215,29 +257,48 @@ class ResolvedInput:
 class ResolvedCompile:
     optimizer: Any
     loss: Any = None
-    metrics: tuple[Any, ...] = ()
+    metrics: Any = ()
     options: tuple[BoundArgument, ...] = ()
     span: Span = NOWHERE
 
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedModel:
+    """A model.
+
+    Attributes:
+        inputs: Its inputs, in the order of the text.
+        body: Its lines.
+        outputs: What comes out; ``()`` for what flows at the end.
+        compile: How it is compiled.
+        given: The chains that say how the inputs are handed over; ``()`` for a list of them.
+        keys: The keys of a dict of ``given`` and of ``outputs``, where they are one.
+        sequential: Where the text says that it is a stack of layers and not a graph; ``None`` where it does not.
+    """
+
     inputs: tuple[ResolvedInput, ...]
     body: tuple[ResolvedStatement, ...]
     outputs: tuple[ResolvedChain, ...] = ()
     compile: ResolvedCompile | None = None
+    given: tuple[ResolvedChain, ...] = ()
+    keys: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    sequential: Span | None = None
 
     @property
-    def steps(self) -> tuple[ResolvedStep | PythonValue, ...] | None:
-        """The steps in order, where the model is one straight line; otherwise ``None``."""
+    def steps(self) -> tuple[ResolvedStep | SharedUse | PythonValue, ...] | None:
+        """The steps in order, where the model is one straight line of layers; otherwise ``None``."""
         if len(self.inputs) > 1 or self.outputs:
             return None
         found = list(_straight(self.body))
         return None if None in found else tuple(step for step in found if step is not None)
 
 
-def _straight(body: tuple[ResolvedStatement, ...]) -> Iterator[ResolvedStep | PythonValue | None]:
+def _straight(
+    body: tuple[ResolvedStatement, ...],
+) -> Iterator[ResolvedStep | SharedUse | PythonValue | None]:
     for statement in body:
+        if isinstance(statement, ResolvedShared | ResolvedSubModel):
+            continue
         if not isinstance(statement, ResolvedChain):
             yield None
             continue
@@ -245,7 +306,16 @@ def _straight(body: tuple[ResolvedStatement, ...]) -> Iterator[ResolvedStep | Py
             if isinstance(element, ResolvedScope):
                 yield from _straight(element.body)
             else:
-                yield element if isinstance(element, ResolvedStep | PythonValue) else None
+                yield _layer_in(element)
+
+
+def _layer_in(element: Any) -> ResolvedStep | SharedUse | PythonValue | None:
+    """Return an element that is a layer and takes nothing but what flows."""
+    if isinstance(element, ResolvedStep):
+        plain = not element.name.startswith("ops.") and not any(a.in_call for a in element.arguments)
+        return element if plain else None
+    named = isinstance(element, SharedUse) and not element.arguments
+    return element if named or isinstance(element, PythonValue) else None
 
 
 @dataclasses.dataclass(frozen=True)

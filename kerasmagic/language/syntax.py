@@ -30,6 +30,11 @@ _NEEDS = {
     "WEIGHT": "a weight needs a name and a shape, as in 'weight kernel (n, units)'",
     "STATE": "a state needs a name and a shape, as in 'state total ()'",
 }
+_HINTS = {
+    "$": "A variable of the notebook is put in braces: '{units}'.",
+    "%": "A part of a whole is a number between 0 and 1: '0.5'.",
+    ";": "A step stands on a line of its own, or behind '->'.",
+}
 _OTHER_ARROWS = ("=>", ">", "|", "→", "—>", "–>")
 
 
@@ -112,6 +117,8 @@ def _of_unknown(token: Token, line: Line) -> DefinitionError | None:
         closing = "opens Python that is never closed" if token == "{" else "closes nothing"
         return DefinitionError(f"This {str(token)!r} {closing}.", span=span)
     hint = "Steps are joined by '->'." if token in _OTHER_ARROWS else None
+    if token in _HINTS:
+        hint = _HINTS[token]
     if token == "@":
         hint = "'@' belongs in the expressions of %%layer."
     return DefinitionError(f"The character {str(token)!r} has no meaning here.", span=span, hint=hint)

@@ -70,6 +70,7 @@ class CallWords:
         choices: The words that each parameter with a fixed set of words takes.
         call: What its call takes by name besides what flows in, as ``use_causal_mask`` of attention.
         operation: Whether it is a function of tensors, so that its arguments may be tensors.
+        open: Whether it takes arguments of any name, as ``ops.rearrange`` does.
     """
 
     name: str
@@ -78,6 +79,7 @@ class CallWords:
     choices: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     call: tuple[ParameterLike, ...] = ()
     operation: bool = False
+    open: bool = False
 
     def parameter(self, name: str) -> ParameterLike | None:
         """Return the parameter of that name."""
@@ -140,6 +142,7 @@ class Vocabulary:
         activations: Names that are an activation.
         initializers, regularizers, constraints, schedules: By the names they may be called.
         optimizers, losses, metrics: What ``compile`` knows, by the names they may be called.
+        quantizers: How a layer may hold its weights in few bits.
         dtypes: Names of dtypes and dtype policies.
         operations: Functions of tensors, which are steps as ``ops.NAME``.
     """
@@ -155,6 +158,7 @@ class Vocabulary:
     optimizers: Mapping[str, CallWords] = dataclasses.field(default_factory=dict)
     losses: Mapping[str, CallWords] = dataclasses.field(default_factory=dict)
     metrics: Mapping[str, CallWords] = dataclasses.field(default_factory=dict)
+    quantizers: Mapping[str, CallWords] = dataclasses.field(default_factory=dict)
     dtypes: frozenset[str] = frozenset()
     operations: Mapping[str, CallWords] = dataclasses.field(default_factory=dict)
 
@@ -193,6 +197,7 @@ class Vocabulary:
             "optimizer": self.optimizers,
             "loss": self.losses,
             "metric": self.metrics,
+            "quantizer": self.quantizers,
         }
 
     @functools.cached_property

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from kerasmagic.magics.complete import matcher
+from kerasmagic.magics.help import Inspector
 from kerasmagic.magics.settings import KerasMagic
 from kerasmagic.magics.shell import KerasMagics
 from kerasmagic.training.sinks import set_default_sink
 from kerasmagic.widgets.sink import default_sink
+
+_INSPECTOR = "_kerasmagic_inspector"
 
 
 def load(ipython: Any) -> None:
@@ -19,6 +22,10 @@ def load(ipython: Any) -> None:
     ipython.configurables.append(settings)
     if getattr(ipython, "Completer", None) is not None:
         ipython.Completer.custom_matchers.append(matcher(ipython, settings))
+    if getattr(ipython, "kernel", None) is not None:
+        inspector = Inspector(ipython.kernel, ipython)
+        inspector.install()
+        ipython.__dict__[_INSPECTOR] = inspector
     set_default_sink(default_sink)
 
 
@@ -36,4 +43,7 @@ def unload(ipython: Any) -> None:
     if getattr(ipython, "Completer", None) is not None:
         kept = [m for m in ipython.Completer.custom_matchers if not getattr(m, "of_kerasmagic", False)]
         ipython.Completer.custom_matchers[:] = kept
+    inspector = ipython.__dict__.pop(_INSPECTOR, None)
+    if inspector is not None:
+        inspector.remove()
     set_default_sink(None)

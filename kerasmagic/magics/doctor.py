@@ -12,6 +12,7 @@ import jax
 
 from kerasmagic.foundation.errors import UnknownName, did_you_mean
 from kerasmagic.magics.line import usage
+from kerasmagic.magics.table import limit
 from kerasmagic.widgets import units
 from kerasmagic.widgets.sink import in_kernel
 
@@ -26,9 +27,6 @@ PACKAGES = (
     "anywidget",
     "jupyterlab",
 )
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-# Files say "no limit" by a number near the largest one.
-_NO_LIMIT = 1 << 60
 COMMANDS = {"doctor": "tell versions, device, memory, compile cache and front end"}
 
 
@@ -62,7 +60,7 @@ def report(version: str) -> str:
             "processors",
             str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         ),
-        ("memory limit", memory_limit(_LIMITS)),
+        ("memory limit", units.memory(limit()) if limit() else "not known"),
         ("compile cache", _compile_cache()),
         ("front end", front_end(os.environ, kernel=in_kernel())),
     ]
@@ -75,19 +73,6 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def memory_limit(files: Any) -> str:
-    """Return the memory that the container may use, read from the first file that says it."""
-    for path in files:
-        try:
-            text = path.read_text().strip()
-        except OSError:
-            continue
-        if text.isdigit() and int(text) < _NO_LIMIT:
-            return units.memory(int(text))
-        return "none"
-    return "not known"
 
 
 def _compile_cache() -> str:

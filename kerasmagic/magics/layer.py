@@ -9,6 +9,7 @@ from IPython.display import display
 from kerasmagic.assembly import define_layer, try_layer
 from kerasmagic.foundation.errors import DefinitionError, Span
 from kerasmagic.magics.failure import shown
+from kerasmagic.magics.help import asked
 from kerasmagic.magics.line import TRACEBACK, Option, read_line, usage, wants_help
 from kerasmagic.widgets.trial import TrialView
 
@@ -16,13 +17,18 @@ OPTIONS = (
     Option("try", "run the layer on random data of this shape; several inputs by commas", "4x16"),
     TRACEBACK,
 )
+FORM = "NAME(PARAMETER=DEFAULT, ...)"
 WHAT = "Define a layer: its weights, and how it computes. It becomes a class, and a step of %%model."
 
 
 def run(shell: Any, config: Any, line: str, cell: str | None) -> None:
     """Define the layer of ``cell`` under the header in ``line``; an error leaves the old one bound."""
     if cell is None or wants_help(line):
-        print(usage("%%layer", "NAME(PARAMETER=DEFAULT, ...)", WHAT, OPTIONS))  # noqa: T201 - it was asked for
+        print(usage("%%layer", FORM, WHAT, OPTIONS))  # noqa: T201 - it was asked for
+        return
+    told = asked(cell, shell.user_ns, f"%%layer {line}")
+    if told is not None:
+        print(told)  # noqa: T201 - this is what was asked for
         return
     text = f"%%layer {line}\n{cell}"
     name = line.split("(")[0].strip().split(" ")[0]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from kerasmagic.assembly import own_layers, vocabulary
+from kerasmagic.assembly.help import explain
 from kerasmagic.assembly.vocabulary import ALIASES, GENERICS
-from kerasmagic.foundation import registry
 from kerasmagic.foundation.errors import UnknownName, did_you_mean
 
 
 def run(shell: Any, line: str) -> None:
     """Print the layers with their short names, or explain the one named in ``line``."""
     name = line.strip()
-    text = explain(name, shell.user_ns) if name else listing(shell.user_ns)
+    text = explained(name, shell.user_ns) if name else listing(shell.user_ns)
     print(text)  # noqa: T201 - this is what the magic is for
 
 
@@ -37,20 +36,14 @@ def listing(namespace: dict[str, Any]) -> str:
     return "\n".join(["Layers, and their short names:", *lines])
 
 
-def explain(name: str, namespace: dict[str, Any]) -> str:
-    """Return the signature and the documentation of a layer.
+def explained(name: str, namespace: dict[str, Any]) -> str:
+    """Return the help of a word.
 
     Raises:
         UnknownName: With the nearest layer.
     """
     words = vocabulary(namespace)
-    found = words.find_layer(name)
-    if not found:
+    found = explain(name, words, namespace)
+    if found is None:
         raise UnknownName(f"There is no layer {name!r}.", hint=did_you_mean(name, words.step_names))
-    own = own_layers(namespace)
-    parts = []
-    for layer in found.values():
-        target = own.get(layer.name) or registry.LAYERS.find(layer.name)
-        cls = target if isinstance(target, type) else type(target)
-        parts.append(f"{layer.name}{inspect.signature(cls)}\n\n{inspect.getdoc(cls) or ''}")
-    return "\n\n".join(parts)
+    return found

@@ -8,18 +8,23 @@ from typing import Any
 from IPython.display import display
 
 from kerasmagic.assembly import define, difference, keep_weights, record_of
-from kerasmagic.foundation.errors import DefinitionError, Span
+from kerasmagic.foundation.errors import DefinitionError, KerasMagicError, Span
+from kerasmagic.foundation.views import view
 from kerasmagic.magics.failure import shown
+from kerasmagic.magics.help import asked
 from kerasmagic.magics.line import TRACEBACK, Option, read_line, usage, wants_help
 from kerasmagic.magics.table import table_of
 from kerasmagic.models import Model
+from kerasmagic.widgets.sink import in_kernel
 
 OPTIONS = (
     Option("quiet", "show no table"),
+    Option("live", "show an editor whose table and errors follow the typing"),
     Option("fresh", "start with new weights, also in layers that did not change"),
     Option("diff", "show which lines changed since the cell was last run"),
     TRACEBACK,
 )
+FORM = "NAME"
 WHAT = """Define a model, one line per layer, and bind it to NAME. When the cell is run again, layers that did not
 change keep their weights."""
 
@@ -27,7 +32,11 @@ change keep their weights."""
 def run(shell: Any, config: Any, line: str, cell: str | None) -> None:
     """Define the model of ``cell`` under the name in ``line``; an error leaves the old one bound."""
     if cell is None or wants_help(line):
-        print(usage("%%model", "NAME", WHAT, OPTIONS))  # noqa: T201 - this is what was asked for
+        print(usage("%%model", FORM, WHAT, OPTIONS))  # noqa: T201 - this is what was asked for
+        return
+    told = asked(cell, shell.user_ns, f"%%model {line}")
+    if told is not None:
+        print(told)  # noqa: T201 - this is what was asked for
         return
     text = f"%%model {line}\n{cell}"
     words = line.split()
@@ -35,12 +44,22 @@ def run(shell: Any, config: Any, line: str, cell: str | None) -> None:
     with shown(title, text, traceback=config.traceback or "--traceback" in words):
         parsed = read_line("%%model", line, OPTIONS)
         name = _checked_name(parsed.subject, parsed.column)
-        model = define(cell, shell.user_ns, name=name, first_line=2)
+        live = "live" in parsed.options and in_kernel()
+        try:
+            model = define(cell, shell.user_ns, name=name, first_line=2)
+        except KerasMagicError:
+            if not live:
+                raise
+            # The editor shows what is wrong, where it can be put right.
+            display(view("editor")(cell.rstrip("\n"), name))
+            return
     before = shell.user_ns.get(name)
     if isinstance(before, Model) and config.keep_weights and "fresh" not in parsed.options:
         keep_weights(before, model)
     shell.push({name: model})
-    if config.table and "quiet" not in parsed.options:
+    if live:
+        display(view("editor")(cell.rstrip("\n"), name, model))
+    elif config.table and "quiet" not in parsed.options:
         display(table_of(model))
     if config.diff or "diff" in parsed.options:
         _show_difference(before, model)

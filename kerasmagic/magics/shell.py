@@ -8,6 +8,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from kerasmagic import version
 from kerasmagic.magics import doctor, layer, layers, model
+from kerasmagic.magics.line import usage
 from kerasmagic.magics.settings import KerasMagic
 
 
@@ -17,12 +18,12 @@ class KerasMagics(Magics):
 
     @line_cell_magic
     def model(self, line: str, cell: str | None = None) -> None:
-        """%%model NAME [--fresh] [--diff] [--quiet] [--traceback]: define a model, one line per layer."""
+        """Define a model; see ``_documented`` for what ``%%model?`` shows."""
         model.run(self.shell, KerasMagic.instance(), line, cell)
 
     @line_cell_magic
     def layer(self, line: str, cell: str | None = None) -> None:
-        """%%layer NAME(PARAMETER=DEFAULT, ...) [--try SHAPE] [--traceback]: define a layer."""
+        """Define a layer; see ``_documented`` for what ``%%layer?`` shows."""
         layer.run(self.shell, KerasMagic.instance(), line, cell)
 
     @line_magic
@@ -34,3 +35,35 @@ class KerasMagics(Magics):
     def kerasmagic(self, line: str) -> None:
         """%kerasmagic doctor: tell versions, device, memory and front end."""
         doctor.run(line, version())
+
+
+_EXAMPLES = {
+    "model": """
+Example:
+
+    %%model digits
+    input 28x28x1
+    conv 16 3 same relu -> maxpool 2
+    flatten -> dropout 0.5
+    dense 10 softmax
+    compile adam 1e-3, sparse_categorical_crossentropy, accuracy
+
+'%layers' lists the layers with their short names; 'conv?' on a line of the cell, or Shift-Tab, explains one.""",
+    "layer": """
+Example:
+
+    %%layer Linear(units=32)
+    input (..., n)
+    weight kernel (n, units) glorot_uniform
+    weight bias (units,) zeros
+    x @ kernel + bias""",
+}
+
+
+def _documented(name: str, module: Any) -> str:
+    """Return what ``%%NAME?`` shows: the same options that ``--help`` lists, and an example."""
+    return f"{usage(f'%%{name}', module.FORM, module.WHAT, module.OPTIONS)}\n{_EXAMPLES[name]}"
+
+
+KerasMagics.model.__doc__ = _documented("model", model)
+KerasMagics.layer.__doc__ = _documented("layer", layer)

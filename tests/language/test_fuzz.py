@@ -15,7 +15,8 @@ from tests.language.test_expand import TOO_MUCH
 from tests.language.test_mistakes import CASES
 from tests.language.words import VOCABULARY
 
-_WORDS = """input output compile for in block layer model ops.mean weight state
+_WORDS = """input inputs output Sequential x[ dict( list( array( float("inf") :, ::
+compile for in block layer model ops.mean weight state
 conv dense lstm bi td relu same x y f n add max
 ( ) [ ] { } , -> + - * / // /2 = == := : ! . ... @ # " ' \\ | ; ? 3 16 -1 1e-3 .5 3x3 28x28x1 3same
 l2(1e-4) Dense( {n} {n+} 'text' true none adam mse jnp.sum(x) training lambda é 😀"""
@@ -124,3 +125,13 @@ def test_some_of_the_million_texts():
     from tests.language.fuzz import run
 
     run(0, 300, report_every=0)
+
+
+@pytest.mark.slow
+def test_texts_that_grow_towards_new_code():
+    """For longer: ``python -m tests.language.guided``."""
+    from tests.language.guided import search
+
+    count, kept, _ = search(20)
+    assert count > 20
+    assert kept > 0

@@ -140,6 +140,27 @@ FLOWS = [
     ("(a) * n", chain(d.Merge((d.Group(chain(A)), step("n")), ("*",)))),
     ("{layer} -> a", chain(d.Python("layer"), A)),
     ("(a\n -> b) * 2", chain(d.Repeat(chain(A, B), 2))),
+    ("a[0] -> b", chain(d.Index(A, d.Number(0)), B)),
+    ("a[:, 0]", chain(d.Index(A, d.Tuple((d.Slice(), d.Number(0)))))),
+    ("a -> [..., -1]", chain(A, d.Index(None, d.Tuple((d.Rest(), d.Number(-1)))))),
+    ("[0,]", chain(d.Index(None, d.Tuple((d.Number(0),))))),
+    ("a[1:n:2]", chain(d.Index(A, d.Slice(d.Number(1), d.Word("n"), d.Number(2))))),
+    ("a[::-1, none]", chain(d.Index(A, d.Tuple((d.Slice(step=d.Number(-1)), d.Constant(None)))))),
+    ("in[:2]", chain(d.Index(d.Inflow(), d.Slice(stop=d.Number(2))))),
+    ("a['k'] + b", chain(d.Merge((d.Index(A, d.Text("k")), B), ("+",)))),
+    ("[a[0], b] -> c", chain(d.Tensors((chain(d.Index(A, d.Number(0))), chain(B))), C)),
+    ("a [0]", chain(step("a", value(d.List((d.Number(0),)))))),
+    (
+        'dict(x=a, "b c"=[b, c])',
+        chain(
+            step(
+                "dict",
+                d.Keyword("x", d.Word("a")),
+                d.Keyword("b c", d.List((d.Word("b"), d.Word("c")))),
+                called=True,
+            )
+        ),
+    ),
 ]
 
 
@@ -161,6 +182,16 @@ STATEMENTS = [
     ("x, y = a -> b", d.Assignment(("x", "y"), chain(A, B))),
     ("input = a", d.Assignment(("input",), chain(A))),
     ("output a, b -> c", d.Output((chain(A), chain(B, C)))),
+    ("output[a, b]", d.Output((chain(d.Tensors((chain(A), chain(B)))),))),
+    ('output a=b, "b c"=b -> c', d.Output((chain(B), chain(B, C)), ("a", "b c"))),
+    ("inputs a, b", d.Inputs((chain(A), chain(B)))),
+    ("inputs left=a, right=b", d.Inputs((chain(A), chain(B)), ("left", "right"))),
+    ("inputs [a, b]", d.Inputs((chain(d.Tensors((chain(A), chain(B)))),))),
+    ("inputs -> a", chain(step("inputs"), A)),
+    ("inputs = a", d.Assignment(("inputs",), chain(A))),
+    ("inputs", chain(step("inputs"))),
+    ("Sequential", d.Sequential()),
+    ("for f in[1, 2]: a", d.For(("f",), (d.List((d.Number(1), d.Number(2))),), (chain(A),))),
     ("compile adam 1e-3, mse", d.Compile(((word("adam"), number(1e-3)), (word("mse"),)))),
     (
         "compile adam(clipnorm=1) loss=mse",

@@ -68,9 +68,29 @@ def _chains(elements: st.SearchStrategy) -> st.SearchStrategy:
     return st.builds(d.Chain, st.lists(elements, min_size=1, max_size=3).map(tuple))
 
 
+slices = st.builds(d.Slice, *[st.none() | numbers | st.builds(d.Word, names)] * 3)
+# Without a name before the bracket the first index is no word: that would begin a list of tensors.
+first_indices = st.one_of(
+    numbers,
+    st.builds(d.Slice, st.none() | numbers, st.none() | atoms, st.none() | numbers),
+    st.builds(d.Text, texts),
+    st.builds(d.Rest),
+    st.builds(d.Constant, st.sampled_from([True, None])),
+)
+any_indices = st.one_of(atoms, slices, st.builds(d.List, st.lists(numbers, max_size=2).map(tuple)))
+several_indices = st.tuples(first_indices, st.lists(any_indices, max_size=2)).map(
+    lambda f: d.Tuple((f[0], *f[1]))
+)
+named_things = st.builds(d.Step, names) | st.builds(d.Inflow)
+indices = st.one_of(
+    st.builds(d.Index, st.none() | named_things, first_indices | several_indices),
+    st.builds(d.Index, named_things, any_indices),
+)
+
+
 def _elements(inner: st.SearchStrategy) -> st.SearchStrategy:
     groups = st.builds(d.Group, _chains(inner))
-    operands = st.one_of(steps, groups, st.builds(d.Inflow), st.builds(d.Python, sources))
+    operands = st.one_of(steps, groups, indices, st.builds(d.Inflow), st.builds(d.Python, sources))
     products = _operands(operands, "*").map(lambda parts: d.Merge(*parts))
     onward = _operands(operands, "+-").map(lambda p: d.Merge((d.Current(), *p[0]), ("+", *p[1])))
     return st.one_of(
@@ -84,14 +104,19 @@ def _elements(inner: st.SearchStrategy) -> st.SearchStrategy:
 
 
 elements = st.recursive(
-    st.one_of(steps, st.builds(d.Inflow), st.builds(d.Python, sources)), _elements, max_leaves=3
+    st.one_of(steps, indices, st.builds(d.Inflow), st.builds(d.Python, sources)), _elements, max_leaves=3
 )
 chains = _chains(elements)
+some_keys = st.lists(names | texts, min_size=1, max_size=3, unique=True)
+keyed = some_keys.flatmap(lambda keys: st.tuples(st.tuples(*[chains] * len(keys)), st.just(tuple(keys))))
 some_names = st.lists(names, min_size=1, max_size=2).map(tuple)
 simple = st.one_of(
     chains,
     st.builds(d.Assignment, some_names, chains),
     st.builds(d.Output, st.lists(chains, min_size=1, max_size=2).map(tuple)),
+    keyed.map(lambda parts: d.Output(*parts)),
+    keyed.map(lambda parts: d.Inputs(*parts)),
+    st.just(d.Sequential()),
     st.builds(d.Input, arguments(values).filter(bool)),
     st.builds(d.Compile, st.lists(arguments(values).filter(bool), min_size=1, max_size=3).map(tuple)),
 )
@@ -113,7 +138,7 @@ models = st.builds(
 
 
 # Building such a tree takes hypothesis long; reading it does not.
-@settings(max_examples=max(settings.default.max_examples // 4, 1))
+@settings(max_examples=max(settings.default.max_examples // 10, 1))
 @given(models)
 def test_a_printed_model_reads_back(model):
     assert parse_model(print_model(model)) == model

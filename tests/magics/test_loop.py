@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from IPython.core.completer import provisionalcompleter
@@ -80,16 +82,15 @@ def test_the_table_up_to_a_wrong_line(ip):
     assert "max_pooling2d" in text
 
 
-def test_the_doctor(ip, capsys, tmp_path):
+def test_the_doctor(ip, capsys, monkeypatch):
     ip.run_line_magic("kerasmagic", "doctor")
     shown = capsys.readouterr().out
     for name in ("kerasmagic", "jax", "devices", "memory limit", "compile cache", "front end"):
         assert name in shown
-    limit = tmp_path / "memory.max"
-    limit.write_text("2147483648\n")
-    assert doctor.memory_limit([tmp_path / "none", limit]) == "2.0 GiB"
-    limit.write_text("max\n")
-    assert doctor.memory_limit([limit]) == "none"
+    monkeypatch.setenv("KERASMAGIC_MEMORY_LIMIT", "2G")
+    assert "2.0 GiB" in doctor.report("1")
+    monkeypatch.setenv("KERASMAGIC_MEMORY_LIMIT", "none")
+    assert "not known" in doctor.report("1")
 
 
 def _completions(ip, text):
@@ -116,7 +117,7 @@ def test_tab(ip, text, first):
 def test_tab_knows_the_shape_and_leaves_other_cells_alone(ip):
     with provisionalcompleter():
         found = {c.text: c.type for c in ip.Completer.completions("%%model m\ninput 8x8x1\nmax", 25)}
-    assert found["maxpool"] == "(batch, 4, 4, 1)"
+    assert found["maxpool"].replace("\u00a0", " ") == "(batch, 4, 4, 1)"
     assert "maxpool" not in _completions(ip, "x = 1\nmaxp")
 
 
@@ -131,3 +132,46 @@ def test_unloading_leaves_nothing(ip):
     tables = ip.magics_manager.magics
     assert not {"model", "layer", "layers", "kerasmagic"} & {*tables["cell"], *tables["line"]}
     ip.run_line_magic("load_ext", "kerasmagic")
+
+
+def _state(ip):
+    """Return everything of a shell that an extension could leave something in."""
+    return {
+        "magics": {kind: sorted(names) for kind, names in ip.magics_manager.magics.items()},
+        "registry": sorted(ip.magics_manager.registry),
+        "configurables": [type(each).__name__ for each in ip.configurables],
+        "matchers": list(ip.Completer.custom_matchers),
+        "events": {name: list(found) for name, found in ip.events.callbacks.items()},
+        "transformers": [*ip.input_transformers_cleanup, *ip.input_transformers_post, *ip.ast_transformers],
+        "exceptions": ip.custom_exceptions,
+        "attributes": sorted(ip.__dict__),
+        "printers": {
+            name: (len(each.type_printers), len(each.deferred_printers))
+            for name, each in ip.display_formatter.formatters.items()
+        },
+        "hooks": (sys.excepthook, sys.displayhook),
+        "names": sorted(name for name in ip.user_ns if not name.startswith("_")),
+    }
+
+
+def test_unloading_restores_the_shell(ip):
+    ip.run_line_magic("unload_ext", "kerasmagic")
+    before = _state(ip)
+    ip.run_line_magic("load_ext", "kerasmagic")
+    assert _state(ip) != before
+    ip.run_cell_magic("model", "m --quiet", TEXT)
+    ip.run_line_magic("reload_ext", "kerasmagic")
+    ip.run_line_magic("unload_ext", "kerasmagic")
+    del ip.user_ns["m"]
+    assert _state(ip) == before
+    ip.run_line_magic("load_ext", "kerasmagic")
+
+
+@pytest.mark.parametrize("magic", ["model", "layer"])
+def test_braces_and_dollars_are_the_cells_own(ip, magic):
+    ip.user_ns.update(units=3, HOME="x")
+    cell = "input 4\n# $HOME {units}\ndense {units} name='a$HOME'\n"
+    if magic == "layer":
+        cell = "input (..., n)\nweight kernel (n, {units})\n# $HOME {units}\nx @ kernel\n"
+    ip.run_cell(f"%%{magic} Mine\n{cell}")
+    assert "Mine" in ip.user_ns

@@ -63,6 +63,11 @@ class Bidirectional(LibraryLayer):
                 raise InvalidArgument(
                     f"Please initialize `Bidirectional` with a `keras.layers.Layer` instance. Received: {name}={value}"
                 )
+            if value is not None and not hasattr(value, "go_backwards"):
+                raise InvalidArgument(
+                    f"`Bidirectional` runs a recurrent layer in both directions, such as LSTM, GRU or SimpleRNN. "
+                    f"Received: {name}={type(value).__name__}"
+                )
         super().__init__(**kwargs)
         self.merge_mode = one_of("merge_mode", merge_mode, _MERGES)
         self.forward_layer: Any = _copy(layer, name=f"forward_{layer.name.removeprefix('forward_')}")
