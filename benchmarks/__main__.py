@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(_machine(options.pin))
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as cache:
-        for measurement in options.measurements:
+        for measurement in options.measurements or MEASUREMENTS:
             workloads, higher = MEASUREMENTS[measurement]
             for workload in options.workloads or workloads:
                 figures = _measure(measurement, workload, peers, options, cache)
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("measurements", nargs="*", choices=[*MEASUREMENTS, []], default=[*MEASUREMENTS])
+    parser.add_argument("measurements", nargs="*", choices=[*MEASUREMENTS, []], help="all unless told")
     parser.add_argument("--workloads", nargs="+", choices=[*WORKLOADS], help="all unless told")
     parser.add_argument("--peers", nargs="+", choices=[*PEERS], default=[*PEERS])
     parser.add_argument("--reference", choices=[*PEERS], default="keras", help="what the ratios divide by")

@@ -32,6 +32,7 @@ from kerasmagic import utils as utils
 from kerasmagic.assembly import define as define
 from kerasmagic.assembly import load as load
 from kerasmagic.constraints import Constraint as Constraint
+from kerasmagic.core.compile_cache import use_compile_cache as _use_compile_cache
 from kerasmagic.core.devices import device as device
 from kerasmagic.core.dtype_policy import DTypePolicy as DTypePolicy
 from kerasmagic.core.dtype_policy import FloatDTypePolicy as FloatDTypePolicy
@@ -45,6 +46,8 @@ from kerasmagic.core.scope import name_scope as name_scope
 from kerasmagic.core.symbolic import KerasTensor as KerasTensor
 from kerasmagic.core.symbolic import Operation as Operation
 from kerasmagic.core.variable import Variable as Variable
+from kerasmagic.foundation.views import offer as _offer
+from kerasmagic.foundation.views import view as _view
 from kerasmagic.initializers import Initializer as Initializer
 from kerasmagic.layers import Input as Input
 from kerasmagic.losses import Loss as Loss
@@ -57,6 +60,46 @@ from kerasmagic.quantizers import Quantizer as Quantizer
 from kerasmagic.regularizers import Regularizer as Regularizer
 
 __version__ = "0.1.0"
+
+_use_compile_cache()
+
+_offer(model_table="kerasmagic.magics.table:show", editor="kerasmagic.magics.editor:editor")
+# How notebooks show objects, and the figures of them.
+_offer(
+    model="kerasmagic.magics.table:bundle",
+    layer="kerasmagic.widgets.reprs:layer",
+    variable="kerasmagic.widgets.reprs:variable",
+    history="kerasmagic.widgets.reprs:history",
+    plot_history="kerasmagic.widgets.plots:plot_history",
+    plot_model="kerasmagic.widgets.plots:plot_model",
+    weights="kerasmagic.widgets.looks:weights",
+    activations="kerasmagic.widgets.looks:activations",
+    kernels="kerasmagic.widgets.looks:kernels",
+    attention="kerasmagic.widgets.looks:attention",
+)
+
+
+def editor(text: str | None = None, name: str = "model") -> Any:
+    """Return an editor for a model in which shapes and errors follow the typing; a notebook shows it.
+
+    Ctrl-Enter, or its button, builds the model and binds it to ``name`` in the notebook.
+
+    Args:
+        text: What to begin with: the lines of a ``%%model`` cell.
+        name: The name of the model.
+
+    Returns:
+        A widget; its ``text`` is what was typed, its ``model`` what was last built, or ``None``.
+
+    Raises:
+        InvalidArgument: If ``name`` cannot be the name of a variable.
+
+    Example:
+
+    >>> editor("input 4\\ndense 2").text
+    'input 4\\ndense 2'
+    """
+    return _view("editor")(text, name)
 
 
 def version() -> str:

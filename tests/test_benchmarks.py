@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import table
+from benchmarks import dashboard, table
 from benchmarks.peers import PEERS
 
 
@@ -35,3 +35,11 @@ def test_one_measurement_from_the_command_line(
         assert figures["samples_per_s"] > 0
         # Both learned the same thing from the same data.
         assert figures["loss"] < 0.1
+
+
+def test_the_cost_of_the_dashboard_is_told_from_figures() -> None:
+    assert doctest.testmod(dashboard).failed == 0
+    # Three updates in the busiest second, and what opens a view is none.
+    messages = [(0.0, "comm_open", 10**6), *((at, "comm_msg", 1000) for at in (0.0, 0.5, 0.99, 1.2, 3.0))]
+    assert dashboard.busiest_second(messages) == (3, 3000)
+    assert dashboard.busiest_second([]) == (0, 0)

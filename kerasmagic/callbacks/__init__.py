@@ -11,6 +11,7 @@ from kerasmagic.callbacks.control import LambdaCallback as LambdaCallback
 from kerasmagic.callbacks.control import LearningRateScheduler as LearningRateScheduler
 from kerasmagic.callbacks.control import SwapEMAWeights as SwapEMAWeights
 from kerasmagic.callbacks.control import TerminateOnNaN as TerminateOnNaN
+from kerasmagic.callbacks.intervention import Intervention as Intervention
 from kerasmagic.callbacks.monitor import EarlyStopping as EarlyStopping
 from kerasmagic.callbacks.monitor import ReduceLROnPlateau as ReduceLROnPlateau
 from kerasmagic.callbacks.orbax import OrbaxCheckpoint as OrbaxCheckpoint

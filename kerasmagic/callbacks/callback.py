@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
+from kerasmagic.callbacks.intervention import Intervention
 from kerasmagic.core import tree
 from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.foundation.views import displayed, view
 
 
 class Callback:
@@ -136,7 +138,9 @@ def _plain(value: Any) -> Any:
 class History(Callback):
     """Keeps the logs of all epochs; ``fit`` adds it and returns it.
 
-    ``history`` maps each name to a list with one number an epoch, ``epoch`` lists the epochs.
+    ``history`` maps each name to a list with one number an epoch, ``epoch`` lists the epochs,
+    ``interventions`` what was done to the run while it ran; ``fit(replay=history)`` does it again.
+    ``compilations`` lists which programs were compiled on the way, and why.
 
     Example:
 
@@ -151,9 +155,13 @@ class History(Callback):
         super().__init__()
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
+        self.interventions: list[Intervention] = []
+        self.compilations: list[Any] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.epoch = []
+        self.interventions = []
+        self.compilations = getattr(self.model, "compilations", [])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch.append(epoch)
@@ -161,6 +169,46 @@ class History(Callback):
             self.history.setdefault(name, []).append(value)
         if self.model is not None:
             self.model.history = self
+
+    _repr_mimebundle_ = displayed("history")
+
+    def plot(
+        self,
+        metrics: Any = None,
+        *,
+        axes: Any = None,
+        log: bool = False,
+        smoothing: float = 0.0,
+        figsize: tuple[float, float] | None = None,
+    ) -> Any:
+        """Return the curves as a matplotlib figure, which a notebook shows and ``savefig`` writes to a file.
+
+        Args:
+            metrics: Names of the metrics to plot, each in a chart of its own beside its validation; the loss and
+                all others when ``None``.
+            axes: Where to draw instead: matplotlib axes, as many as there are charts.
+            log: Whether values have a logarithmic scale.
+            smoothing: How much the values before count, from 0 to below 1; what was measured stays faintly behind.
+            figsize: Width and height of the figure in inches.
+
+        Returns:
+            A ``matplotlib.figure.Figure``.
+
+        Raises:
+            UnknownName: If a metric is not in the history.
+            InvalidArgument: If the history is empty, ``smoothing`` is out of range, or there are too few axes.
+
+        Example:
+
+        >>> history = History()
+        >>> history.on_train_begin()
+        >>> for epoch in range(3):
+        ...     history.on_epoch_end(epoch, {"loss": 1 / (epoch + 1), "val_loss": 0.5})
+        >>> figure = history.plot("loss", log=True)
+        >>> [axes.get_title(loc="left") for axes in figure.axes], len(figure.axes[0].lines)
+        (['loss'], 3)
+        """
+        return view("plot_history")(self, metrics, axes=axes, log=log, smoothing=smoothing, figsize=figsize)
 
 
 class CallbackList(Callback):

@@ -97,7 +97,10 @@ def _foreign(value: list[Token]) -> bool:
     return any(
         token.type == "EQUALITY"
         or (token.type in ("UNKNOWN", "COLON") and token in _ONLY_PYTHON)
-        or (token.type in ("NAME", "CALLEE", "INDEXED") and token.partition(".")[0] in ("jnp", "jax", "nn", "ops"))
+        or (
+            token.type in ("NAME", "CALLEE", "INDEXED")
+            and token.partition(".")[0] in ("jnp", "jax", "nn", "ops")
+        )
         for token in value
     )
 

@@ -6,18 +6,22 @@ import dataclasses
 import itertools
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from kerasmagic.core import tree
+from kerasmagic.callbacks.intervention import Intervention
 from kerasmagic.training import events
-from kerasmagic.training.fusing import Execution
+from kerasmagic.training.control import RunControl
+from kerasmagic.training.fusing import Dispatch, Execution
+from kerasmagic.training.insight import Insight
 from kerasmagic.training.interrupts import InterruptGuard
-from kerasmagic.training.pace import Pace
-from kerasmagic.training.probes import histograms
-from kerasmagic.training.state import put, take, variables_of
+from kerasmagic.training.state import TrainState, put, take, variables_of
+from kerasmagic.training.steering import Steering
+from kerasmagic.training.stopwatch import Stopwatch
 
 
 @dataclasses.dataclass
@@ -31,6 +35,7 @@ class Plan:
         known_steps: Batches in an epoch, if the data tell.
         validate: Measures on the validation data and returns ``val_...`` values.
         validates: Whether the epoch of a given number ends with validation.
+        replay: What was done to another run while it ran, to be done to this one.
     """
 
     epochs: int
@@ -39,6 +44,7 @@ class Plan:
     known_steps: int | None = None
     validate: Callable[[], dict[str, float]] | None = None
     validates: Callable[[int], bool] = lambda epoch: True
+    replay: Sequence[Intervention] = ()
 
 
 class TrainingRun:
@@ -51,6 +57,8 @@ class TrainingRun:
         plan: How long, and when to validate.
         callbacks: A list of callbacks as one.
         sinks: Views that take events.
+        control: Where others ask for a pause, a stop and the like.
+        shared: Whether other threads may read the variables meanwhile: they never hold what a step gives away.
     """
 
     def __init__(
@@ -61,14 +69,20 @@ class TrainingRun:
         plan: Plan,
         callbacks: Any,
         sinks: Sequence[events.Sink],
+        control: RunControl,
+        *,
+        shared: bool = False,
     ):
         self.model = model
         self.source = source
         self.plan = plan
         self.callbacks = callbacks
         self.sinks = list(sinks)
+        self.control = control
+        self.shared = shared
+        self.history = getattr(callbacks, "history", None)
         self.variables = variables_of(model)
-        self.state = take(self.variables)
+        self.state = self._taken()
         # Whether the state is newer than what the variables hold.
         self.ahead = False
         self.logs: Mapping[str, Any] = {}
@@ -77,16 +91,16 @@ class TrainingRun:
         hooks = ("on_train_batch_begin", "on_train_batch_end")
         self.calls_at_batches = any(callbacks.wants(hook) for hook in hooks)
         self.shows_weights_at_batches = any(callbacks.wants(hook, at_once=True) for hook in hooks)
-        steps = plan.known_steps
-        self.pace = Pace(
-            execution,
-            steps_ahead=None if steps is None else steps * (plan.epochs - plan.initial_epoch),
-            steps_per_epoch=steps,
-            watched=self.shows_weights_at_batches,
-        )
+        self.pace = execution.pace(watched=self.calls_at_batches)
         self.execution = execution
+        source.keep_on_device()
         self.guard = InterruptGuard(unsafe=self._lost)
-        self.shows_weights = False
+        self.insight = Insight(model, self.state) if self.sinks else None
+        self.stopwatch = Stopwatch()
+        steering = [sink for sink in self.sinks if isinstance(sink, events.SteeringSink)]
+        for sink in steering:
+            self._hand(sink, sink.attach, control)
+        self.steering = Steering(self, control, plan.replay, tells=bool(steering))
 
     def _lost(self) -> bool:
         """Whether the state was given to the device and the next one is not yet here."""
@@ -95,13 +109,14 @@ class TrainingRun:
     def run(self) -> None:
         """Train, and leave the model as of the last finished step whatever happens."""
         outcome, message = "failed", ""
+        self.model._run = self.control
+        self.control.begin()
         try:
-            with self.guard:
+            with self.guard, self.stopwatch:
                 try:
                     self._train()
                 finally:
-                    with self.guard.critical():
-                        self._give()
+                    self.give()
             outcome = "stopped" if self.model.stop_training else "finished"
         except KeyboardInterrupt:
             outcome, message = "interrupted", "The weights are those of the last finished step."
@@ -110,20 +125,30 @@ class TrainingRun:
             message = f"{type(error).__name__}: {error}"
             raise
         finally:
-            if self.shows_weights:
-                self._see_weights()
-            self.emit(events.RunEnded(outcome, message, time.time()))
+            try:
+                if self.insight is not None:
+                    waits = outcome in ("finished", "stopped")
+                    self._pass_on(self.insight.finish(self.state, self.total_step, waits))
+                self.emit(events.RunEnded(outcome, message, time.time()))
+            finally:
+                self.model._run = None
+                self.control.end(outcome)
 
-    def _give(self) -> None:
+    def give(self) -> None:
         """Let the variables hold the state."""
-        if self.ahead:
-            put(self.variables, self.state)
-            self.ahead = False
+        with self.guard.critical():
+            if self.ahead:
+                put(self.variables, self.state)
+                self.ahead = False
 
-    def _take(self) -> None:
+    def take(self) -> None:
         """Go on from what the variables hold: someone may have assigned to them."""
         if not self.ahead:
-            self.state = take(self.variables)
+            self.state = self._taken()
+
+    def _taken(self) -> TrainState:
+        state = take(self.variables)
+        return jax.tree.map(lambda value: jnp.array(value, copy=True), state) if self.shared else state
 
     def _train(self) -> None:
         self.callbacks.on_train_begin()
@@ -131,12 +156,18 @@ class TrainingRun:
         first, done = self.model._resumed or (self.plan.initial_epoch, 0)
         training_logs: dict[str, float] = {}
         epochs = self.source.epochs(self.plan.steps)
+        self.take()
+        self.steering.tell()
+        self.steering.tick(first, done)
         for epoch in range(first, self.plan.epochs):
+            if self.steering.stopped:
+                break
             batches = next(epochs)
             self.model.reset_metrics()
+            self.control.epoch = epoch
             self.callbacks.on_epoch_begin(epoch)
             self.source.begin_epoch()
-            self._take()
+            self.take()
             self.emit(events.EpochStarted(epoch, time.time()))
             self.emit(events.PhaseStarted(self.phase, time.time()))
             count = self._epoch(epoch, batches, done if epoch == first else 0)
@@ -147,8 +178,10 @@ class TrainingRun:
                 break
             training_logs = self._end_epoch(epoch)
             self.source.end_epoch()
+            self.steering.tick(epoch + 1, 0)
             if dry or self.model.stop_training:
                 break
+        self.steering.finish()
         self._finish(training_logs)
 
     def _finish(self, logs: dict[str, float]) -> None:
@@ -156,92 +189,106 @@ class TrainingRun:
         if optimizer is not None and optimizer.built:
             optimizer.finalize_variable_values(self.model.trainable_variables)
         self.callbacks.on_train_end(logs)
-        self._take()
+        self.take()
 
     def _epoch(self, epoch: int, batches: Iterator[Any], done: int) -> int:
         """Run the steps of an epoch behind the ``done`` first; return how many batches there were."""
         count = sum(1 for _ in itertools.islice(batches, done))
-        while group := list(itertools.islice(batches, self.pace.steps)):
+        self.pace.begin_epoch()
+        groups = self.execution.dispatches(
+            batches,
+            self.pace,
+            lambda: self.state,
+            self.source.table,
+            self.plan.known_steps,
+            room=lambda steps: self.steering.room(epoch, count, steps),
+        )
+        while group := self.stopwatch.fetch(lambda: next(groups, None), self.logs):
             self._before(count)
-            self._execute(group)
-            count += len(group)
+            for dispatch in group:
+                self._execute(dispatch)
+            steps = sum(dispatch.steps for dispatch in group)
+            count += steps
             self._after(count - 1)
-            self._report(epoch, count, _batch_samples(group[-1]))
+            self._report(epoch, count, group)
+            self.steering.tick(epoch, count)
             if self.model.stop_training:
                 break
-            self.pace.watch(len(group), self.logs)
+            self.pace.watch(steps, self.logs)
         return count
 
     def _before(self, index: int) -> None:
         if self.calls_at_batches:
             self.callbacks.on_train_batch_begin(index)
         if self.shows_weights_at_batches:
-            self._take()
+            self.take()
 
     def _after(self, index: int) -> None:
         if self.shows_weights_at_batches:
-            with self.guard.critical():
-                self._give()
+            self.give()
         if self.calls_at_batches:
             self.callbacks.on_train_batch_end(index, dict(self.logs))
         if self.shows_weights_at_batches:
-            self._take()
+            self.take()
 
-    def _execute(self, group: list[Any]) -> None:
-        for run, steps in self.execution.runs(group, self.state):
-            with self.guard.critical():
-                self.logs, self.state = run(self.state)
-                self.ahead = True
-                self.total_step += steps
+    def _execute(self, dispatch: Dispatch) -> None:
+        with self.guard.critical():
+            self.logs, self.state = dispatch.run(self.state)
+            self.ahead = True
+            self.total_step += dispatch.steps
+            self.control.step, self.control.logs = self.total_step, self.logs
 
-    def _report(self, epoch: int, count: int, samples: int) -> None:
-        if not self.sinks:
+    def _report(self, epoch: int, count: int, group: Sequence[Dispatch]) -> None:
+        if self.insight is None or not self.sinks:
             return
-        if any(sink.wants_weights() for sink in self.sinks):
-            self.shows_weights = True
-            self._see_weights()
+        spent, step = self.stopwatch.spent, self.total_step
+        self._pass_on(self.insight.after(self.state, group, self.logs, step, spent, self.sinks))
         if self.phase == "compiling":
             # The first step and the first histograms return when compiled, not when they have run.
             self.phase = "training"
             self.emit(events.PhaseStarted(self.phase, time.time()))
-        self.emit(events.StepsDone(epoch, count, self.total_step, samples, self.logs, time.time()))
-        if any(sink.stop_requested for sink in self.sinks):
-            self.model.stop_training = True
+        samples = group[-1].samples
+        self.emit(events.StepsDone(epoch, count, step, samples, self.logs, time.time(), spent))
 
-    def _see_weights(self) -> None:
-        if any(value.is_deleted() for value in self.state.trainable):
-            return
-        names = [v.path for v in self.variables.trainable]
-        self.emit(events.WeightsSeen(self.total_step, histograms(names, self.state.trainable), time.time()))
+    def _pass_on(self, found: Iterable[events.Event]) -> None:
+        for event in found:
+            self.emit(event)
 
     def _end_epoch(self, epoch: int) -> dict[str, float]:
-        with self.guard.critical():
-            self._give()
+        self.give()
         logs = pythonify(self.logs)
         if self.plan.validate is not None and self.plan.validates(epoch):
             self.emit(events.PhaseStarted("validating", time.time()))
             measured = {f"val_{name}": value for name, value in self.plan.validate().items()}
             logs = dict(sorted({**logs, **measured}.items()))
+        self.steering.keep_best(epoch, logs, self.plan.validate is not None)
         self.callbacks.on_epoch_end(epoch, logs)
-        self._take()
-        self.emit(events.EpochEnded(epoch, logs, _learning_rate(self.model), time.time()))
+        self.take()
+        rate, spent = _learning_rate(self.model), self.stopwatch.spent
+        self.emit(events.EpochEnded(epoch, logs, rate, time.time(), spent))
+        if self.insight is not None:
+            self._pass_on(self.insight.epoch_ended(logs, self.total_step, self.state))
+        self.steering.tell()
         return logs
 
     def emit(self, event: events.Event) -> None:
         """Hand an event to every view; a view that fails is left out from then on."""
         for sink in list(self.sinks):
-            try:
-                sink.emit(event)
-            except Exception as error:
-                self.sinks.remove(sink)
-                warnings.warn(f"A view of the training run failed and was closed: {error!r}", stacklevel=2)
+            self._hand(sink, sink.emit, event)
+
+    def _hand(self, sink: Any, method: Callable[[Any], object], what: Any) -> None:
+        try:
+            method(what)
+        except Exception as error:
+            self.sinks.remove(sink)
+            warnings.warn(f"A view of the training run failed and was closed: {error!r}", stacklevel=3)
 
 
 def _warn_dry() -> None:
     warnings.warn(
         "Your input ran out of data; interrupting training. Make sure that your dataset or generator "
         "can generate at least `steps_per_epoch * epochs` batches.",
-        stacklevel=5,
+        stacklevel=8,
     )
 
 
@@ -264,11 +311,6 @@ def pythonify(logs: Mapping[str, Any]) -> dict[str, Any]:
         # A metric whose result is a dict counts as several metrics.
         result.update(converted if isinstance(converted, dict) else {name: converted})
     return result
-
-
-def _batch_samples(batch: Any) -> int:
-    sizes = [np.shape(leaf)[0] for leaf in tree.flatten(batch) if leaf is not None and np.ndim(leaf) > 0]
-    return sizes[0] if sizes else 1
 
 
 def _learning_rate(model: Any) -> float | None:

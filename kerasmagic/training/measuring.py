@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from kerasmagic.core import tree
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.training.data.arrays import to_device
-from kerasmagic.training.fusing import Execution
+from kerasmagic.training.fusing import Dispatch, Execution
 from kerasmagic.training.interrupts import InterruptGuard
 from kerasmagic.training.loop import pythonify
 from kerasmagic.training.pace import Pace
@@ -49,13 +50,18 @@ class Measurement:
         self.variables = variables_of(model)
         self.state: Any = None
         self.ahead = False
-        known = steps or source.steps
-        self.pace = Pace(execution, steps_ahead=known, steps_per_epoch=known)
+        source.keep_on_device()
 
     def _give(self) -> None:
         if self.ahead:
             put(self.variables, self.state)
             self.ahead = False
+
+    def _dispatches(self, *hooks: str) -> tuple[Pace, Iterator[list[Dispatch]]]:
+        pace = self.execution.pace(watched=any(self.callbacks.wants(hook) for hook in hooks))
+        batches = next(self.source.epochs(self.steps))
+        known = self.steps or self.source.steps
+        return pace, self.execution.dispatches(batches, pace, lambda: self.state, self.source.table, known)
 
     def evaluate(self) -> dict[str, float]:
         """Return loss and metrics over the data by name."""
@@ -65,25 +71,25 @@ class Measurement:
         with InterruptGuard() as guard:
             try:
                 self.state = take(self.variables)
-                batches = next(self.source.epochs(self.steps))
-                while group := list(itertools.islice(batches, self.pace.steps)):
+                pace, groups = self._dispatches("on_test_batch_begin", "on_test_batch_end")
+                for group in groups:
                     self.callbacks.on_test_batch_begin(count)
-                    for run, _ in self.execution.runs(group, self.state):
+                    for dispatch in group:
                         with guard.critical():
-                            logs, self.state = run(self.state)
+                            logs, self.state = dispatch.run(self.state)
                             self.ahead = True
-                    count += len(group)
+                        count += dispatch.steps
                     self.callbacks.on_test_batch_end(count - 1, dict(logs))
                     if self.model.stop_evaluating:
                         break
-                    self.pace.watch(len(group), logs)
+                    pace.watch(sum(dispatch.steps for dispatch in group), logs)
             finally:
                 with guard.critical():
                     self._give()
         if count == 0:
             raise InvalidArgument("The data is empty: it gave not one batch to evaluate on.")
         if self.steps is not None and count < self.steps and not self.model.stop_evaluating:
-            warnings.warn(f"Your input ran out of data after {count} of {self.steps} batches.", stacklevel=4)
+            warnings.warn(f"Your input ran out of data after {count} of {self.steps} batches.", stacklevel=5)
         result = pythonify(logs)
         self.callbacks.on_test_end(result)
         return result
@@ -91,19 +97,22 @@ class Measurement:
     def predict(self) -> Any:
         """Return the outputs for all the data, as NumPy arrays in the structure of the outputs."""
         self.callbacks.on_predict_begin()
-        outputs: list[Any] = []
+        outputs: list[_Output] = []
         with InterruptGuard() as guard:
             try:
                 self.state = take(self.variables)
-                batches = next(self.source.epochs(self.steps))
-                while group := list(itertools.islice(batches, self.execution.steps)):
+                pace, groups = self._dispatches("on_predict_batch_begin", "on_predict_batch_end")
+                done = 0
+                for group in groups:
                     first = len(outputs)
-                    self.callbacks.on_predict_batch_begin(first)
-                    for batch in group:
-                        self._predict_batch(to_device(batch), outputs, guard)
-                    self._show(outputs[first:], len(outputs) - 1)
+                    self.callbacks.on_predict_batch_begin(done)
+                    for dispatch in group:
+                        self._predict(dispatch, outputs, guard)
+                        done += dispatch.steps
+                    self._show(outputs[first:], done - 1)
                     if self.model.stop_predicting:
                         break
+                    pace.watch(sum(dispatch.steps for dispatch in group), outputs[-1].result)
             finally:
                 with guard.critical():
                     self._give()
@@ -112,23 +121,42 @@ class Measurement:
         self.callbacks.on_predict_end()
         return _joined(outputs)
 
-    def _predict_batch(self, batch: Any, outputs: list[Any], guard: InterruptGuard) -> None:
+    def _predict(self, dispatch: Dispatch, outputs: list[_Output], guard: InterruptGuard) -> None:
         with guard.critical():
-            y, self.state = self.execution(self.state, batch)
+            y, self.state = dispatch.run(self.state)
             self.ahead = True
-        outputs.append(y)
-        # Results are fetched one batch late, while the device computes the next.
+        outputs.append(_Output(y, dispatch.steps if dispatch.stacked else None))
+        # Results are fetched one program late, while the device computes the next.
         if len(outputs) > 1:
-            outputs[-2] = tree.map_structure(np.asarray, outputs[-2])
+            outputs[-2].fetch()
 
-    def _show(self, outputs: list[Any], index: int) -> None:
+    def _show(self, outputs: list[_Output], index: int) -> None:
         if self.callbacks.wants("on_predict_batch_end", at_once=True):
-            shown = outputs[0] if len(outputs) == 1 else _joined(outputs)
-            self.callbacks.on_predict_batch_end(index, {"outputs": shown})
+            self.callbacks.on_predict_batch_end(index, {"outputs": _joined(outputs)})
         else:
             self.callbacks.on_predict_batch_end(index, {})
 
 
-def _joined(outputs: list[Any]) -> Any:
-    arrays = [tree.map_structure(np.asarray, y) for y in outputs]
-    return tree.map_structure(lambda *parts: np.concatenate(parts), *arrays)
+@dataclasses.dataclass
+class _Output:
+    """What a program predicted: the outputs for a batch, or for the first ``steps`` of a stack of batches."""
+
+    result: Any
+    steps: int | None
+
+    def fetch(self) -> Any:
+        """Return the outputs ``(samples, ...)`` as NumPy arrays; waits for the device."""
+
+        def host(array: Any) -> np.ndarray:
+            values = np.asarray(array)
+            return values if steps is None else values[:steps].reshape(-1, *values.shape[2:])
+
+        steps, self.steps = self.steps, None
+        self.result = tree.map_structure(host, self.result)
+        return self.result
+
+
+def _joined(outputs: list[_Output]) -> Any:
+    if len(outputs) == 1:
+        return outputs[0].fetch()
+    return tree.map_structure(lambda *parts: np.concatenate(parts), *(one.fetch() for one in outputs))

@@ -1,4 +1,4 @@
-"""How many steps go to the device at a time: what the user said, or what measuring a few steps tells."""
+"""How many steps go to the device at a time: what the user said, or what keeps views and controls quick."""
 
 from __future__ import annotations
 
@@ -8,77 +8,57 @@ from typing import Any
 
 import jax
 
-from kerasmagic.foundation import options
-from kerasmagic.training.fusing import Execution
-
-# A step shorter than this is mostly the cost of asking for it.
-DISPATCH_BOUND = 4e-3
-# Views and callbacks should not wait longer than this for one execution.
-LONGEST_EXECUTION = 0.05
+# Views, Stop and Ctrl-C should not wait longer than about twice this for an execution, in seconds; and asking
+# for one costs less than a hundredth of it.
+EXECUTION_TIME = 0.03
 MOST_STEPS = 64
-MEASURED_STEPS = 8
-# What a dispatch-bound step saves, as a share of its time; measured on small models.
-SAVED_SHARE = 0.35
+# One slow execution, such as one that compiled, says little about the next.
+LARGEST_GROWTH = 8
 
 
 class Pace:
-    """The number of steps of the next execution.
+    """The number of steps of the next execution, ``steps``.
+
+    How many steps an execution takes never changes a number: the program that loops over steps is told how
+    many, and is the same for one and for many.
 
     Args:
-        execution: The step; it keeps what was found for the next run.
-        steps_ahead: How many steps there will be, if known.
-        steps_per_epoch: How many of them in an epoch, if known.
-        watched: Whether someone wants to see every step.
+        fixed: How many steps each execution has to take, or ``None`` to choose by how long they take.
         clock: Seconds.
 
     Example:
 
-    >>> from kerasmagic.training.fusing import Parts
-    >>> parts = Parts(lambda s: (), lambda s: s, lambda s, new: new)
-    >>> Pace(Execution(lambda fixed, state, batch: ({}, state), parts, steps=3)).steps
-    3
+    >>> times = iter([0.0, 0.001, 0.002])
+    >>> pace = Pace(None, clock=lambda: next(times))
+    >>> for _ in range(4):
+    ...     pace.watch(1, {})
+    >>> pace.steps, Pace(3).steps
+    (8, 3)
     """
 
-    def __init__(
-        self,
-        execution: Execution,
-        *,
-        steps_ahead: int | None = None,
-        steps_per_epoch: int | None = None,
-        watched: bool = False,
-        clock: Callable[[], float] = time.perf_counter,
-    ):
-        self.steps = 1 if execution.auto and watched else execution.steps
-        self._execution = execution
-        self._ahead = steps_ahead
-        self._per_epoch = steps_per_epoch
+    def __init__(self, fixed: int | None, *, clock: Callable[[], float] = time.perf_counter):
+        self.fixed = fixed
+        self.steps = fixed or 1
         self._clock = clock
-        # Runs with fixed outputs must not depend on what a clock says.
-        self._measuring = (
-            execution.auto and execution.steps == 1 and not watched and not options.deterministic()
-        )
-        self._began = clock()
-        self._seen = 0
+        self._done: float | None = None
+        self._running: tuple[int, Any] | None = None
+
+    def begin_epoch(self) -> None:
+        """Leave out of account what happened since the last execution."""
+        self._running = self._done = None
 
     def watch(self, steps: int, logs: Any) -> None:
-        """Take note of an execution; ``logs`` are its results, maybe still to be computed."""
-        if not self._measuring:
-            return
-        self._seen += steps
-        if self._seen == 1:
-            jax.block_until_ready(logs)
-            # In a later run the program is there already: what another one would cost is known from the first.
-            cost = self._clock() - self._began
-            self._execution.compile_time = max(self._execution.compile_time, cost)
-            self._began = self._clock()
-        elif self._seen > MEASURED_STEPS:
-            jax.block_until_ready(logs)
-            self._measuring = False
-            self._choose((self._clock() - self._began) / (self._seen - 1))
+        """Take note of an execution; ``logs`` are its results, maybe still to be computed.
 
-    def _choose(self, step_time: float) -> None:
-        left = (self._ahead or 10**6) - self._seen
-        pays = step_time * SAVED_SHARE * left > self._execution.compile_time
-        if step_time < DISPATCH_BOUND and pays and self._execution.loops_well:
-            steps = min(MOST_STEPS, self._per_epoch or MOST_STEPS, int(LONGEST_EXECUTION / step_time))
-            self.steps = self._execution.steps = max(steps, 1)
+        Waits for the execution before it, so that the device always has one to do and never more than two.
+        """
+        if self.fixed:
+            return
+        before, self._running = self._running, (steps, logs)
+        if before is None:
+            return
+        jax.block_until_ready(before[1])
+        done, self._done = self._done, self._clock()
+        if done is not None:
+            wanted = int(EXECUTION_TIME * before[0] / max(self._done - done, 1e-9))
+            self.steps = max(1, min(wanted, MOST_STEPS, LARGEST_GROWTH * before[0]))

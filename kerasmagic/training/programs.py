@@ -12,6 +12,7 @@ from kerasmagic.core.layer import Layer
 from kerasmagic.core.scope import StatelessScope
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.training import step
+from kerasmagic.training.compilations import Compilation, Compilations
 from kerasmagic.training.compile import CompiledLoss, CompiledMetrics
 from kerasmagic.training.fusing import Execution, Parts
 from kerasmagic.training.state import TrainState
@@ -28,7 +29,6 @@ class Compiled:
     run_eagerly: bool
     jit: bool
     steps_per_execution: int
-    auto_steps: bool
     config: dict[str, Any]
 
 
@@ -40,6 +40,14 @@ class Programs(Layer):
     @functools.cached_property
     def _programs(self) -> dict[str, tuple[Any, Execution]]:
         return {}
+
+    @functools.cached_property
+    def compilations(self) -> list[Compilation]:
+        """What was compiled since ``fit`` last began, and why."""
+        return []
+
+    def _note_compilation(self, compilation: Compilation) -> None:
+        self.compilations.append(compilation)
 
     @property
     def _call_has_training(self) -> bool:
@@ -287,13 +295,17 @@ class Programs(Layer):
         made = self._programs.get(name)
         if made is None or force or made[0] != valid_for:
             compiled = self._compiled
+            reason = "first step" if made is None else "layers were frozen or unfrozen"
+            if made is not None and force:
+                reason = "asked for"
             execution = Execution(
                 pure,
                 parts,
                 compiled=(compiled is None or compiled.jit) and self.supports_jit,
                 donate=donate,
                 steps=1 if compiled is None else compiled.steps_per_execution,
-                auto=compiled is not None and compiled.auto_steps and donate,
+                collect=name == "predict",
+                compilations=Compilations(name, self._note_compilation, reason),
             )
             made = self._programs[name] = (valid_for, execution)
         return made[1]

@@ -15,7 +15,16 @@ from typing import Any, TextIO
 import numpy as np
 
 from kerasmagic.foundation import options
-from kerasmagic.training.events import EpochEnded, EpochStarted, Event, RunEnded, RunStarted, StepsDone
+from kerasmagic.training.events import (
+    Advised,
+    EpochEnded,
+    EpochStarted,
+    Event,
+    Intervened,
+    RunEnded,
+    RunStarted,
+    StepsDone,
+)
 
 BAR_WIDTH = 20
 # The least number of seconds between two drawings of the bar.
@@ -58,8 +67,6 @@ class TerminalSink:
         self._drawn_at = -math.inf
         self._on_bar = False
 
-    stop_requested = False
-
     def wants_weights(self) -> bool:
         """A terminal shows no histograms."""
         return False
@@ -82,6 +89,11 @@ class TerminalSink:
             self._take_steps(self._plan, event)
         elif isinstance(event, EpochEnded):
             self._end_epoch(self._plan, event)
+        elif isinstance(event, Intervened):
+            self._tell(event)
+        elif isinstance(event, Advised):
+            self._break_line()
+            self._write(f"Warning: {_printable(event.advice.text)} {_printable(event.advice.remedy)}\n")
         elif isinstance(event, RunEnded):
             self._end_run(event)
 
@@ -112,6 +124,10 @@ class TerminalSink:
         count = f"{done.step}/{plan.steps or done.step}"
         times = [] if options.deterministic() else [_times(event.time - self._started, done.step)]
         self._write(" - ".join([head, count, *times, *_logs(event.logs)]) + "\n")
+
+    def _tell(self, event: Intervened) -> None:
+        self._break_line()
+        self._write(f"{_printable(str(event.intervention))}\n")
 
     def _end_run(self, event: RunEnded) -> None:
         self._break_line()

@@ -13,15 +13,18 @@ import jax
 from kerasmagic import callbacks as callbacks_module
 from kerasmagic import metrics as metrics_module
 from kerasmagic import optimizers
+from kerasmagic.callbacks.intervention import as_interventions
 from kerasmagic.core import tree
 from kerasmagic.core.serialization import deserialize_keras_object, serialize_keras_object
 from kerasmagic.core.symbolic import KerasTensor
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.foundation.registry import LOSSES, METRICS, get_registered_object
 from kerasmagic.training import events, loop, measuring
+from kerasmagic.training.background import BackgroundRun
 from kerasmagic.training.compile import CompiledLoss, CompiledMetrics
+from kerasmagic.training.control import CurrentRun, RunControl, at_rest
 from kerasmagic.training.data import Source, as_source, train_validation_split
-from kerasmagic.training.data.arrays import standardize, to_device
+from kerasmagic.training.data.arrays import standardize
 from kerasmagic.training.data.checks import refuse_missing
 from kerasmagic.training.data.source import step_parts
 from kerasmagic.training.programs import Compiled, Programs
@@ -67,9 +70,12 @@ class Trainer(Programs):
     stop_evaluating = False
     stop_predicting = False
     history: Any = None
+    run = CurrentRun()
+    _run: RunControl | None = None
     # Where a callback has brought the model back to: the epoch, and how many batches of it are done.
     _resumed: tuple[int, int] | None = None
 
+    @at_rest(while_paused=False)
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -91,8 +97,9 @@ class Trainer(Programs):
             metrics: A list of metrics, their names or functions; by output for several outputs.
             weighted_metrics: The same, measured with sample weights.
             run_eagerly: Whether to run the steps uncompiled, to debug them.
-            steps_per_execution: Steps that go to the device in one program, between two looks at callbacks
-                and views; ``"auto"`` takes as many as pay, judged by the time of the first steps.
+            steps_per_execution: Steps between two calls of the callbacks' batch methods. Where no callback
+                has one, 1 and ``"auto"`` send as many steps to the device at a time as is good for speed;
+                that changes no number.
             jit_compile: Whether to compile the steps; ``"auto"`` does.
             auto_scale_loss: Whether float16 training scales the loss.
 
@@ -116,8 +123,7 @@ class Trainer(Programs):
             ):
                 _known(identifier, "metric")
         names = getattr(self, "output_names", None)
-        auto = steps_per_execution == "auto"
-        steps = 1 if auto else steps_per_execution
+        steps = 1 if steps_per_execution == "auto" else steps_per_execution
         if not isinstance(steps, int) or steps < 1:
             raise InvalidArgument(
                 f"`steps_per_execution` must be a positive integer or 'auto', not {steps!r}."
@@ -130,7 +136,6 @@ class Trainer(Programs):
             run_eagerly=run_eagerly,
             jit=jit_compile is not False and not run_eagerly,
             steps_per_execution=steps,
-            auto_steps=auto,
             config={**config, "optimizer": found},
         )
         self._programs.clear()
@@ -138,6 +143,7 @@ class Trainer(Programs):
 
     # Runs over data
 
+    @at_rest(while_paused=False)
     def fit(
         self,
         x: Any = None,
@@ -156,6 +162,8 @@ class Trainer(Programs):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
+        background: bool = False,
+        replay: Any = None,
     ) -> Any:
         """Train on data and return the history of losses and metrics.
 
@@ -176,18 +184,23 @@ class Trainer(Programs):
             validation_steps: Batches in a validation.
             validation_batch_size: Samples in a batch of validation.
             validation_freq: Validate every so many epochs, or at the listed ones.
+            background: Whether to return at once and train in another thread; the run that is returned can be
+                paused, steered, stopped and waited for. Meanwhile the model cannot be used but in a pause.
+            replay: The history of a run that was steered by hand, or its ``interventions``: changes of the
+                learning rate, rewinds and a stop are made again after the same batches.
+
+        Returns:
+            A ``History``; a ``BackgroundRun`` in the background.
 
         Raises:
-            InvalidArgument: If arguments contradict each other or data does not fit the model.
+            InvalidArgument: If arguments contradict each other or data does not fit the model, or if a run of
+                the model is on in another thread.
             KeyboardInterrupt: When interrupted; the weights are then those of the last finished step.
         """
         self._require_compiled("fit")
-        for name, value in {"epochs": epochs, "initial_epoch": initial_epoch}.items():
-            if not hasattr(value, "__index__") or value < 0:
-                raise InvalidArgument(
-                    f"`{name}` must be a whole number from 0 on. Received: {name}={value!r}"
-                )
+        _check_epochs({"epochs": epochs, "initial_epoch": initial_epoch})
         _check_frequency(validation_freq)
+        repeated = as_interventions(replay)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split(
                 (x, y, sample_weight), validation_split
@@ -211,6 +224,8 @@ class Trainer(Programs):
         steps = steps_per_epoch or source.steps
         self.stop_training = False
         self._resumed = None
+        # A list of its own for each run: histories keep theirs.
+        self.__dict__.pop("compilations", None)
         # Views count steps against the limit; callbacks see it in their parameters.
         callback_list = self._callbacks(
             callbacks, {"epochs": epochs, "steps": steps, "verbose": verbosity(verbose)}
@@ -222,25 +237,35 @@ class Trainer(Programs):
             steps,
             None if validate is None else lambda: validate(callback_list),
             lambda epoch: _is_due(epoch, validation_freq),
+            repeated,
         )
-        sinks = default_sinks(verbose)
-        run = loop.TrainingRun(self, self.make_train_function(), source, plan, callback_list, sinks)
-        run.emit(self._run_started(source, plan, steps, validate is not None))
+        return self._follow(plan, source, callback_list, default_sinks(verbose), background)
+
+    def _follow(
+        self, plan: loop.Plan, source: Source, callbacks: Any, sinks: list[events.Sink], background: bool
+    ) -> Any:
+        """Train as planned, here or in a thread of its own."""
+        control = BackgroundRun(self.name) if background else RunControl(self.name)
+        control.history = self.history
+        execution = self.make_train_function()
+        run = loop.TrainingRun(self, execution, source, plan, callbacks, sinks, control, shared=background)
+        run.emit(self._run_started(source, plan))
+        if isinstance(control, BackgroundRun):
+            self._run = control
+            return control.start(run.run)
         run.run()
         return self.history
 
-    def _run_started(
-        self, source: Source, plan: loop.Plan, steps: int | None, validation: bool
-    ) -> events.RunStarted:
+    def _run_started(self, source: Source, plan: loop.Plan) -> events.RunStarted:
         return events.RunStarted(
             run=next(_runs),
             model=self.name,
             epochs=plan.epochs,
             initial_epoch=plan.initial_epoch,
-            steps=steps,
+            steps=plan.known_steps,
             batch_size=source.batch_size,
             metrics=tuple(self.metrics_names),
-            validation=validation,
+            validation=plan.validate is not None,
             parameters=sum(v.size for v in self.weights),
             device=str(jax.devices()[0].device_kind),
             time=time.time(),
@@ -257,6 +282,7 @@ class Trainer(Programs):
 
         return validate
 
+    @at_rest
     def evaluate(
         self,
         x: Any = None,
@@ -293,6 +319,7 @@ class Trainer(Programs):
         logs = measuring.Measurement(self, self.make_test_function(), source, steps, callback_list).evaluate()
         return logs if return_dict else self._in_order(logs)
 
+    @at_rest
     def predict(
         self,
         x: Any,
@@ -323,6 +350,7 @@ class Trainer(Programs):
         execution = self.make_predict_function()
         return measuring.Measurement(self, execution, data, steps, callback_list).predict()
 
+    @at_rest(while_paused=False)
     def train_on_batch(
         self,
         x: Any,
@@ -334,6 +362,7 @@ class Trainer(Programs):
         """Take one step on one batch and return loss and metrics."""
         return self._on_batch(self.make_train_function, x, y, sample_weight, class_weight, return_dict)
 
+    @at_rest
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -376,7 +405,7 @@ class Trainer(Programs):
 
     def _ensure_built(self, x: Any) -> None:
         if not self.built or any(not layer.built for layer in self._flatten_layers()):
-            self(tree.map_structure(_open_batch, to_device(x)), training=False)
+            self(tree.map_structure(_open_batch, x), training=False)
 
     def _prepare(self, batch: Any) -> None:
         """Build the model, its losses and metrics and the optimizer for batches like this one."""
@@ -385,9 +414,9 @@ class Trainer(Programs):
         self._ensure_built(x)
         loss_built = compiled.loss is None or compiled.loss.built
         if y is not None and not (loss_built and compiled.metrics.built):
-            targets = tree.map_structure(_open_batch, to_device(y))
+            targets = tree.map_structure(_open_batch, y)
             options = {"training": False} if "training" in self._call_signature.parameters else {}
-            outputs = self.compute_output_spec(tree.map_structure(_open_batch, to_device(x)), **options)
+            outputs = self.compute_output_spec(tree.map_structure(_open_batch, x), **options)
             if compiled.loss is not None and not compiled.loss.built:
                 compiled.loss.build(targets, outputs)
             if not compiled.metrics.built:
@@ -432,12 +461,21 @@ class Trainer(Programs):
 
 
 def _open_batch(x: Any) -> Any:
-    return None if x is None else KerasTensor((None, *x.shape[1:]), x.dtype)
+    if x is None:
+        return None
+    x = standardize(x)
+    return KerasTensor((None, *x.shape[1:]), jax.dtypes.canonicalize_dtype(x.dtype))
 
 
 def _known(identifier: str, kind: str) -> None:
     if get_registered_object(identifier) is None:
         (LOSSES if kind == "loss" else METRICS).find(identifier)
+
+
+def _check_epochs(numbers: Mapping[str, Any]) -> None:
+    for name, value in numbers.items():
+        if not hasattr(value, "__index__") or value < 0:
+            raise InvalidArgument(f"`{name}` must be a whole number from 0 on. Received: {name}={value!r}")
 
 
 def _check_frequency(frequency: Any) -> None:

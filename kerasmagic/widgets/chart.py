@@ -13,20 +13,22 @@ from typing import Literal
 import numpy as np
 
 from kerasmagic.widgets import units
-from kerasmagic.widgets.curve import Curve
+from kerasmagic.widgets.curve import Curve, thinned
 from kerasmagic.widgets.reducer import RUNNING, Best, RunState, lower_is_better, main_metric
 
 MAX_CHARTS = 6
+# More points than this a chart has no pixels for.
+MAX_SHOWN = 400
 # Differences below this are nothing: a tick's label could not show them.
 TINY = 1e-30
 
 Tick = tuple[float, str]
-Kind = Literal["step", "epoch", "validation"]
+Kind = Literal["earlier", "step", "epoch", "validation"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """One line: training by step (faint), training by epoch (solid), or validation (dashed).
+    """One line: training by step (faint), training by epoch (solid), validation (dashed), or an earlier run.
 
     ``x`` and ``y`` have shape ``(n,)``; where ``y`` is not finite the line is broken.
     """
@@ -38,23 +40,32 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """The visible range of one axis, its ticks and what it counts."""
+    """The visible range of one axis, its ticks and what it counts.
+
+    A place ``x`` on the axis reads as ``first + x / unit`` of what ``label`` names.
+    """
 
     low: float
     high: float
     ticks: tuple[Tick, ...]
     label: str = ""
+    unit: float = 1.0
+    first: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """One metric's curves and everything around them."""
+    """One metric's curves and everything around them.
+
+    ``log`` is the axis to take in place of ``y`` for a logarithmic scale; ``None`` where nothing is positive.
+    """
 
     name: str
     label: str
     series: tuple[Series, ...]
     x: Axis
     y: Axis
+    log: Axis | None
     best: tuple[float, float] | None
     summary: str
 
@@ -111,13 +122,36 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> tuple[float, ...]:
     return tuple(round(index * step, decimals) + 0.0 for index in range(first, last + 1))
 
 
+def log_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Return a few round numbers whose first and last enclose the positive ``low`` and ``high``.
+
+    Example:
+
+    >>> log_ticks(0.03, 2.5), log_ticks(0.4, 0.45), log_ticks(1e-9, 1.0)
+    ((0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0), (0.4, 0.42, 0.44, 0.46), (1e-10, ..., 0.01, 1.0))
+    """
+    if high < 3 * low:
+        return nice_ticks(low, high)
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    if high > 300 * low:
+        step = -(-(last - first) // 5)
+        return tuple(
+            float(f"1e{power}") for power in range(last - step * 5, last + 1, step) if power > first - step
+        )
+    fine = [float(f"{factor}e{power}") for power in range(first, last + 1) for factor in (1, 2, 5)]
+    begin = max(tick for tick in fine if tick <= low * (1 + 1e-9))
+    end = min(tick for tick in fine if tick >= high * (1 - 1e-9))
+    return tuple(tick for tick in fine if begin <= tick <= end)
+
+
 def _chart(state: RunState, name: str, x: Axis) -> Chart:
     sources: tuple[tuple[Kind, Curve | None], ...] = (
         ("step", state.train.get(name)),
         ("epoch", state.train_epochs.get(name)),
         ("validation", state.validation.get(name)),
     )
-    series = tuple(Series(kind, *curve.points()) for kind, curve in sources if curve)
+    lines = [Series(kind, *thinned(*curve.points(), MAX_SHOWN)) for kind, curve in sources if curve]
+    series = (*_earlier(state, name, x), *lines)
     best = _best_of(state, name)
     return Chart(
         name=name,
@@ -125,9 +159,21 @@ def _chart(state: RunState, name: str, x: Axis) -> Chart:
         series=series,
         x=x,
         y=_y_axis(series),
+        log=_log_axis(series),
         best=None if best is None else (best.x, best.value),
         summary=_summary(state, name, best),
     )
+
+
+def _earlier(state: RunState, name: str, axis: Axis) -> Iterable[Series]:
+    # Runs are compared by epoch: their batches may have been of another size.
+    steps = state.steps or 1
+    for run in state.earlier:
+        if name in run.curves:
+            x, y = run.curves[name]
+            shown = x * steps <= axis.high
+            if shown.any():
+                yield Series("earlier", (x * steps)[shown], y[shown])
 
 
 def _best_of(state: RunState, name: str) -> Best | None:
@@ -158,7 +204,8 @@ def _x_axis(state: RunState) -> Axis:
     reached = state.position / steps
     shown = min(planned, planned if planned <= 12 else _round_up(reached)) if running else max(reached, 0.0)
     high = float(shown * steps) or 1.0
-    return Axis(0.0, high, _whole_ticks(0.0, high, float(steps), plan.initial_epoch), "epoch")
+    ticks = _whole_ticks(0.0, high, float(steps), plan.initial_epoch)
+    return Axis(0.0, high, ticks, "epoch", float(steps), float(plan.initial_epoch))
 
 
 def _whole_ticks(low: float, high: float, unit: float, first: int) -> tuple[Tick, ...]:
@@ -178,9 +225,22 @@ def _round_up(value: float) -> int:
         power *= 10
 
 
-def _y_axis(series: Iterable[Series]) -> Axis:
+def _finite(series: Iterable[Series]) -> np.ndarray:
     values = np.concatenate([line.y for line in series] or [np.zeros(0)])
-    values = values[np.isfinite(values)]
+    return values[np.isfinite(values)]
+
+
+def _log_axis(series: Iterable[Series]) -> Axis | None:
+    values = _finite(series)
+    values = values[values > TINY]
+    if not values.size:
+        return None
+    ticks = log_ticks(float(values.min()), float(values.max()))
+    return Axis(ticks[0], ticks[-1], tuple((tick, f"{tick:g}") for tick in ticks))
+
+
+def _y_axis(series: Iterable[Series]) -> Axis:
+    values = _finite(series)
     if not values.size:
         return Axis(0.0, 1.0, ())
     ticks = nice_ticks(float(values.min()), float(values.max()))

@@ -1,4 +1,4 @@
-"""A curve that never grows past a fixed number of points, however long the run."""
+"""A curve that never grows past a fixed number of points, however long the run; thinning and smoothing of it."""
 
 from __future__ import annotations
 
@@ -49,3 +49,42 @@ class Curve:
 
     def __len__(self) -> int:
         return len(self.kept)
+
+
+def thinned(x: np.ndarray, y: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return at most ``limit`` points of a curve ``(n,)``, evenly spaced, with the first and the last.
+
+    Example:
+
+    >>> x, _ = thinned(np.arange(1000.0), np.arange(1000.0), 5)
+    >>> x.tolist()
+    [0.0, 250.0, 500.0, 749.0, 999.0]
+    """
+    if len(x) <= limit:
+        return x, y
+    places = np.round(np.linspace(0, len(x) - 1, limit)).astype(int)
+    return x[places], y[places]
+
+
+def smoothed(y: np.ndarray, weight: float) -> np.ndarray:
+    """Return the running mean of ``y`` of shape ``(n,)`` in which each older value counts ``weight`` times less.
+
+    The mean is of the values so far, so it starts at the first one; a value that is not finite stays as it
+    is and counts for nothing.
+
+    Args:
+        y: Values.
+        weight: From 0, which changes nothing, to below 1.
+
+    Example:
+
+    >>> smoothed(np.array([4.0, 0.0, np.nan, 0.0]), 0.5).tolist()
+    [4.0, 1.3333333333333333, nan, 0.5714285714285714]
+    """
+    if weight <= 0.0:
+        return y
+    result, total, mass = np.array(y, dtype=np.float64), 0.0, 0.0
+    for index in np.flatnonzero(np.isfinite(result)):
+        total, mass = total * weight + result[index], mass * weight + 1.0
+        result[index] = total / mass
+    return result

@@ -12,26 +12,32 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import BboxImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
-from matplotlib.transforms import Affine2D
+from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
 
 from kerasmagic.training.events import Histogram
 from kerasmagic.widgets import units
 from kerasmagic.widgets.chart import Chart, Series, charts
+from kerasmagic.widgets.images import ACCENT as ACCENT_BYTES
 from kerasmagic.widgets.readout import Readout, readout, short_name
 from kerasmagic.widgets.reducer import RunState, bins
+from kerasmagic.widgets.weights import Rows, heat
 
 INK, SOFT, LINE, ACCENT, ERROR = "#212121", "#666666", "#e0e0e0", "#1976d2", "#d32f2f"
 WIDTH, EDGE, HEAD = 880.0, 14.0, 62.0
 CHART_COLUMNS, CHART_HEIGHT = 2, 186.0
 HISTOGRAM_COLUMNS, HISTOGRAM_HEIGHT = 7, 74.0
+# What a histogram's history takes more.
+STRIP_HEIGHT = 30.0
 GAP = 22.0
 SCALE = 1.25
 # Points in a pixel: sizes of type and line are in points.
 POINT = 0.72
 
 _LOOKS: dict[str, dict[str, Any]] = {
+    "earlier": {"color": SOFT, "linewidth": 1.0, "alpha": 0.45},
     "step": {"color": ACCENT, "linewidth": 1.0, "alpha": 0.5},
     "epoch": {"color": ACCENT, "linewidth": 2.0},
     "validation": {"color": INK, "linewidth": 1.5, "dashes": (3.3, 2.0), "dash_capstyle": "butt"},
@@ -44,7 +50,10 @@ def draw(state: RunState, max_histograms: int) -> bytes:
     histograms = list(state.histograms.items())[:max_histograms]
     chart_rows = -(-len(shown) // CHART_COLUMNS)
     histogram_rows = -(-len(histograms) // HISTOGRAM_COLUMNS)
-    page = Page(HEAD + chart_rows * CHART_HEIGHT + histogram_rows * HISTOGRAM_HEIGHT)
+    rows = state.weights.rows.get("weights", Rows())
+    strips = len(rows.kept()) > 1 and rows.names == tuple(state.histograms)
+    histogram_height = HISTOGRAM_HEIGHT + STRIP_HEIGHT * strips
+    page = Page(HEAD + chart_rows * CHART_HEIGHT + histogram_rows * histogram_height)
     _draw_head(page, described)
     width = (WIDTH - 2 * EDGE - (CHART_COLUMNS - 1) * GAP) / CHART_COLUMNS
     for number, chart in enumerate(shown):
@@ -54,9 +63,10 @@ def draw(state: RunState, max_histograms: int) -> bytes:
     width = (WIDTH - 2 * EDGE - (HISTOGRAM_COLUMNS - 1) * 14) / HISTOGRAM_COLUMNS
     for number, (name, histogram) in enumerate(histograms):
         row, column = divmod(number, HISTOGRAM_COLUMNS)
-        _draw_histogram(
-            page, name, histogram, EDGE + column * (width + 14), top + row * HISTOGRAM_HEIGHT, width
-        )
+        left, upper = EDGE + column * (width + 14), top + row * histogram_height
+        _draw_histogram(page, name, histogram, left, upper, width)
+        if strips:
+            page.shades(heat(rows, number)[0], left, upper + 62, width, STRIP_HEIGHT)
     return page.png()
 
 
@@ -88,6 +98,13 @@ class Page:
             x, y, text, transform=self._place, fontsize=size * POINT, color=color, parse_math=False, **look
         )
 
+    def shades(self, shades: np.ndarray, left: float, top: float, width: float, height: float) -> None:
+        """Fill a box with shades ``(h, w)`` of the accent colour, from 0 to 255."""
+        box = Bbox([[left, top + height], [left + width, top]])
+        image = BboxImage(TransformedBbox(box, self._place), interpolation="nearest")
+        image.set_data(np.dstack([*(np.full_like(shades, part) for part in ACCENT_BYTES), shades]))
+        self._figure.add_artist(image)
+
     def png(self) -> bytes:
         """Return the sheet; no version or date is in it, so equal sheets are equal bytes."""
         stream = io.BytesIO()
@@ -99,7 +116,8 @@ def _draw_head(page: Page, shown: Readout) -> None:
     main = shown.main[0]
     status = ERROR if shown.state == "failed" else SOFT
     page.text(EDGE, 24, _cut(shown.title, 60), 14, weight="bold")
-    page.text(EDGE, 43, _cut(f"{shown.status} · {shown.about}", 90), 12, status)
+    about = " · ".join(part for part in (shown.status, shown.about) if part)
+    page.text(EDGE, 43, _cut(about, 90), 12, status)
     page.text(WIDTH - EDGE, 24, f"{main.label}  {main.value}", 15, ha="right")
     page.text(WIDTH - EDGE, 43, main.note, 12, SOFT, ha="right")
 

@@ -39,6 +39,16 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+    """What a share of the run's time went into; shares add up to 1."""
+
+    name: str
+    label: str
+    value: str
+    share: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Readout:
     """Everything textual of a run; ``state`` is one of the seven looks, ``status`` is the word shown."""
 
@@ -53,8 +63,10 @@ class Readout:
     epoch_progress: float
     progress_text: str
     message: str
-    weights: str
     has_validation: bool
+    times: tuple[Part, ...]
+    times_text: str
+    earlier: str
 
 
 def readout(state: RunState) -> Readout:
@@ -65,22 +77,51 @@ def readout(state: RunState) -> Readout:
     >>> readout(RunState()).status
     'no run yet'
     """
-    plan = state.plan
+    plan, times = state.plan, time_split(state)
     return Readout(
         state=_look(state),
         status="no run yet" if state.status == "empty" else state.status,
         title="Training" if plan is None else plan.model,
         about="" if plan is None else _about(plan),
         main=(_main(state), _time(state)),
-        figures=(_epochs(state), _batches(state), _speed(state)),
+        figures=(_epochs(state), _batches(state), _speed(state), _memory(state), *_device(state)),
         rows=tuple(_row(state, name) for name in metric_names(state)),
         progress=progress(state),
         epoch_progress=epoch_progress(state),
         progress_text=_progress_text(state),
         message=state.message,
-        weights=f"after step {units.count(state.histograms_step)}" if state.histograms else "",
         has_validation=plan is not None and plan.validation,
+        times=times,
+        times_text=", ".join(f"{part.label} {part.value}" for part in times),
+        earlier=units.plural(len(state.earlier), "earlier run") if state.earlier else "",
     )
+
+
+def time_split(state: RunState) -> tuple[Part, ...]:
+    """Return what the time of a run went into; nothing before there is any.
+
+    ``data`` is the time in which the device waited for the next batch, ``compute`` is all that is left.
+
+    Example:
+
+    >>> from kerasmagic.training.events import Spent
+    >>> from kerasmagic.widgets.reducer import Clock
+    >>> clock, spent = Clock(compiling=2.0, training=6.0), Spent(0.5, 1.5, 2.0)
+    >>> state = RunState(clock=clock, spent=spent, position=10)
+    >>> [f"{part.label} {part.value} {part.share:.0%}" for part in time_split(state)]
+    ['tracing 0.5 s 6%', 'compiling 1.5 s 19%', 'data 2.0 s 25%', 'compute 4.0 s 50%']
+    """
+    spent, total = state.spent, state.clock.total
+    seconds = {"tracing": spent.tracing, "compiling": spent.compiling, "data": spent.data}
+    known = sum(seconds.values())
+    total = max(total, known)
+    if total <= 0.0:
+        return ()
+    # What the compiler is busy with is told when it is done.
+    rest = "compute" if state.position else "compiling"
+    seconds[rest] = seconds.get(rest, 0.0) + total - known
+    seconds.setdefault("compute", 0.0)
+    return tuple(Part(name, name, units.seconds(value), value / total) for name, value in seconds.items())
 
 
 def summary_text(state: RunState) -> str:
@@ -100,7 +141,8 @@ def summary_text(state: RunState) -> str:
     for row in shown.rows:
         validation = f"  validation {row.validation:>9}" if shown.has_validation else ""
         lines.append(f"  {row.label:<{width}}  training {row.train:>9}{validation}")
-    return "\n".join([*lines, *state.message.splitlines()])
+    lines += [f"  warning: {one.text} {one.remedy}" for one in state.advice]
+    return "\n".join([*lines, *(f"  {each}" for each in state.controls.done), *state.message.splitlines()])
 
 
 def constant_text(plan: RunStarted | None) -> str:
@@ -132,7 +174,8 @@ def _look(state: RunState) -> str:
 
 def _about(plan: RunStarted) -> str:
     batch = None if plan.batch_size is None else f"batch size {plan.batch_size:,}"
-    parts = (units.plural(plan.parameters, "parameter"), batch, plan.device)
+    parameters = units.plural(plan.parameters, "parameter") if plan.parameters else ""
+    parts = (parameters, batch, plan.device)
     return " · ".join(part for part in parts if part)
 
 
@@ -170,6 +213,29 @@ def _batches(state: RunState) -> Figure:
 def _speed(state: RunState) -> Figure:
     rate = samples_per_second(state)
     return Figure("speed", "samples/s", units.count(rate), _step_time(state))
+
+
+def _memory(state: RunState) -> Figure:
+    seen = state.memory
+    if seen is None:
+        return Figure("memory", "memory", units.NOTHING)
+    return Figure("memory", _of("memory", seen.limit), units.memory(seen.used), _peak(seen.peak))
+
+
+def _device(state: RunState) -> tuple[Figure, ...]:
+    seen = state.memory
+    if seen is None or seen.device_used is None:
+        return ()
+    label, peak = _of("device", seen.device_limit), _peak(seen.device_peak)
+    return (Figure("device", label, units.memory(seen.device_used), peak),)
+
+
+def _of(name: str, limit: int | None) -> str:
+    return name if limit is None else f"{name} of {units.memory(limit)}"
+
+
+def _peak(size: int | None) -> str:
+    return "" if size is None else f"peak {units.memory(size)}"
 
 
 def _step_time(state: RunState) -> str:

@@ -15,23 +15,36 @@ from typing import Any, Literal
 import numpy as np
 
 from kerasmagic.training.events import (
+    Advice,
+    Advised,
+    Asked,
+    ControlsChanged,
     EpochEnded,
     EpochStarted,
     Event,
     Histogram,
+    Intervened,
+    MemorySeen,
     PhaseStarted,
     RunEnded,
     RunStarted,
+    Spent,
     StepsDone,
     WeightsSeen,
 )
-from kerasmagic.widgets.curve import Curve
+from kerasmagic.widgets.controls import Controls, after
+from kerasmagic.widgets.curve import Curve, thinned
+from kerasmagic.widgets.weights import Choice, Weights, seen
 
 Status = Literal[
-    "empty", "compiling", "training", "validating", "finished", "stopped", "interrupted", "failed"
+    "empty", "compiling", "training", "validating", "paused", "finished", "stopped", "interrupted", "failed"
 ]
 
-RUNNING: frozenset[Status] = frozenset({"compiling", "training", "validating"})
+# How many runs of a model stay in sight, and how many points of each of their curves.
+EARLIER_RUNS = 3
+EARLIER_POINTS = 200
+
+RUNNING: frozenset[Status] = frozenset({"compiling", "training", "validating", "paused"})
 
 LOWER_IS_BETTER = (
     "loss",
@@ -69,11 +82,23 @@ class Clock:
     compiling: float = 0.0
     training: float = 0.0
     validating: float = 0.0
+    paused: float = 0.0
 
     @property
     def total(self) -> float:
-        """All seconds so far."""
+        """All seconds so far but those of pauses."""
         return self.compiling + self.training + self.validating
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlierRun:
+    """What is left of a run when the next one of its model begins.
+
+    ``curves`` are by metric: epochs and values, each of shape ``(n,)``; of the validation where there was one.
+    """
+
+    run: int
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +108,7 @@ class RunState:
     Curves are by metric name without ``val_``; ``x`` counts training steps of this run. ``steps`` is per
     epoch: given by the data, or learned from the first epoch. ``epoch`` and ``step`` are where training
     stands, ``ended`` is how many epochs of this run are complete, ``position`` how many steps. ``batch``
-    is the size of the largest batch so far.
+    is the size of the largest batch so far. ``earlier`` are the last runs of the same model, oldest first.
     """
 
     plan: RunStarted | None = None
@@ -105,9 +130,15 @@ class RunState:
     best: Best | None = None
     histograms: Mapping[str, Histogram] = dataclasses.field(default_factory=_nothing)
     histograms_step: int = 0
+    weights: Weights = dataclasses.field(default_factory=Weights)
+    advice: tuple[Advice, ...] = ()
+    spent: Spent = dataclasses.field(default_factory=Spent)
+    controls: Controls = dataclasses.field(default_factory=Controls)
+    memory: MemorySeen | None = None
+    earlier: tuple[EarlierRun, ...] = ()
 
 
-def reduce(state: RunState, event: Event) -> RunState:
+def reduce(state: RunState, event: Event | Choice) -> RunState:
     """Return the state after ``event``; ``state`` itself stays as it is.
 
     Example:
@@ -182,11 +213,26 @@ def _started(state: RunState, event: RunStarted) -> RunState:
         clock=Clock(now=event.time),
         epoch=event.initial_epoch,
         steps=event.steps,
+        memory=state.memory,
+        earlier=_with_earlier(state, event),
     )
 
 
+def _with_earlier(state: RunState, event: RunStarted) -> tuple[EarlierRun, ...]:
+    if state.plan is None or state.plan.model != event.model:
+        return ()
+    if not state.ended or not state.steps:
+        return state.earlier
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for name, curve in {**state.train_epochs, **state.validation}.items():
+        x, y = thinned(*curve.points(), EARLIER_POINTS)
+        curves[name] = x / state.steps, y
+    return (*state.earlier, EarlierRun(state.plan.run, MappingProxyType(curves)))[-EARLIER_RUNS:]
+
+
 def _phase(state: RunState, event: PhaseStarted) -> RunState:
-    return dataclasses.replace(state, status=event.phase, clock=_tick(state, event.time))
+    controls = after(state.controls, event)
+    return dataclasses.replace(state, status=event.phase, controls=controls, clock=_tick(state, event.time))
 
 
 def _epoch_started(state: RunState, event: EpochStarted) -> RunState:
@@ -210,12 +256,26 @@ def _steps(state: RunState, event: StepsDone) -> RunState:
         batch=max(state.batch, event.samples),
         train=_extend(state.train, event.logs, position),
         latest={**state.latest, **event.logs},
+        spent=_later(state.spent, event.spent),
     )
 
 
 def _weights(state: RunState, event: WeightsSeen) -> RunState:
     step = event.total_step - (state.origin or 0)
-    return dataclasses.replace(state, histograms=event.histograms, histograms_step=step)
+    return dataclasses.replace(
+        state,
+        histograms=event.histograms,
+        histograms_step=step,
+        weights=seen(state.weights, event, step),
+    )
+
+
+def _chosen(state: RunState, event: Choice) -> RunState:
+    return dataclasses.replace(state, weights=dataclasses.replace(state.weights, choice=event))
+
+
+def _advised(state: RunState, event: Advised) -> RunState:
+    return dataclasses.replace(state, advice=(*state.advice, event.advice))
 
 
 def _epoch_ended(state: RunState, event: EpochEnded) -> RunState:
@@ -232,7 +292,16 @@ def _epoch_ended(state: RunState, event: EpochEnded) -> RunState:
         latest={**state.latest, **logs},
         learning_rate=event.learning_rate,
         best=_better(state, event),
+        spent=_later(state.spent, event.spent),
     )
+
+
+def _memory(state: RunState, event: MemorySeen) -> RunState:
+    return dataclasses.replace(state, memory=event)
+
+
+def _steered(state: RunState, event: Asked | Intervened | ControlsChanged) -> RunState:
+    return dataclasses.replace(state, controls=after(state.controls, event))
 
 
 def _ended(state: RunState, event: RunEnded) -> RunState:
@@ -247,7 +316,13 @@ _HANDLERS: Mapping[type, Callable[[RunState, Any], RunState]] = {
     EpochStarted: _epoch_started,
     StepsDone: _steps,
     WeightsSeen: _weights,
+    Choice: _chosen,
+    Advised: _advised,
     EpochEnded: _epoch_ended,
+    MemorySeen: _memory,
+    Asked: _steered,
+    Intervened: _steered,
+    ControlsChanged: _steered,
     RunEnded: _ended,
 }
 
@@ -258,6 +333,11 @@ def _tick(state: RunState, time: float) -> Clock:
         return dataclasses.replace(clock, now=time)
     spent = getattr(clock, state.status) + max(time - clock.now, 0.0)
     return dataclasses.replace(clock, now=time, **{state.status: spent})
+
+
+def _later(old: Spent, new: Spent) -> Spent:
+    # Who does not measure says 0; what was spent is never less later.
+    return new if new.tracing + new.compiling + new.data >= old.tracing + old.compiling + old.data else old
 
 
 def _extend(curves: Mapping[str, Curve], logs: Mapping[str, float], x: float) -> Mapping[str, Curve]:

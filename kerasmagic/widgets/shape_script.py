@@ -11,32 +11,44 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasmagic.widgets.assets import static
-from kerasmagic.widgets.shapes import BATCH, ShapeRow, bits, is_shape, open_dimensions
+from kerasmagic.widgets.shapes import DEFAULT_BATCH as DEFAULT_BATCH
+from kerasmagic.widgets.shapes import ShapeRow, bits, default_sizes, is_shape
+from kerasmagic.widgets.step_memory import StepMemory
 
-DEFAULT_BATCH = 32
-DEFAULT_SIZE = 16
+SCRIPTS = ("shape_table/amounts.js", "shape_table/table.js")
 
 
-def describe(rows: Sequence[ShapeRow]) -> str:
+def describe(rows: Sequence[ShapeRow], memory: StepMemory | None = None, batch: int = DEFAULT_BATCH) -> str:
     """Return what the script has to know of the rows, as JSON that may stand inside a ``<script>``.
 
     Example:
 
     >>> from types import SimpleNamespace
     >>> describe([SimpleNamespace(depth=0, output_shape=("batch", "<b>"), dtype="float16")])
-    '{"sizes":{"batch":32,"b":16},"rows":[{"shape":{"shape":["batch","\\\\u003cb>"]},"bits":16,"leaf":true}]}'
+    '{"sizes":{"batch":32,"b":16},"rows":[{"shape":{"shape":["batch","\\\\u003cb>"]},"bits":16,"leaf":true,\
+"depth":0,"cost":null}]}'
     """
-    sizes = {name: DEFAULT_BATCH if name == BATCH else DEFAULT_SIZE for name in open_dimensions(rows)}
     described = [
         {
             "shape": _plain(row.output_shape),
             "bits": bits(row.dtype),
             # A block's output is its last layer's: counting both would count it twice.
             "leaf": following is None or following.depth <= row.depth,
+            "depth": row.depth,
+            "cost": _cost(row),
         }
         for row, following in itertools.zip_longest(rows, rows[1:])
     ]
-    text = json.dumps({"sizes": sizes, "rows": described}, separators=(",", ":"))
+    data: dict[str, Any] = {"sizes": default_sizes(rows, batch), "rows": described}
+    if memory is not None:
+        data["memory"] = {
+            "fixed": memory.parameters + memory.gradients + memory.slots,
+            "parts": memory.fixed_parts(),
+            "kept": memory.kept.text(),
+            "largest": [amount.text() for amount in memory.largest],
+            "limit": memory.limit,
+        }
+    text = json.dumps(data, separators=(",", ":"))
     # Nothing in the data may look like the end of the script or like a comment.
     return text.replace("<", "\\u003c")
 
@@ -48,8 +60,13 @@ def element(key: str, data: str) -> str:
         key: Letters and digits.
         data: What ``describe`` returned.
     """
-    source = static("shape_table.js").strip()
+    source = static(*SCRIPTS).strip()
     return f'<script>(() => {{\n"use strict";\n{source}\nenliven("{key}", {data});\n}})();</script>'
+
+
+def _cost(row: ShapeRow) -> int | str | None:
+    cost = getattr(row, "multiply_adds", None)
+    return None if cost is None else cost.text() if cost.names() else cost.at({})
 
 
 def _plain(structure: Any) -> Any:

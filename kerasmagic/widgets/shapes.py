@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from kerasmagic.foundation.amount import Amount, symbols
+
 BATCH = "batch"
-FUNCTIONS = frozenset({"floordiv", "mod", "max", "min"})
+DEFAULT_BATCH = 32
+DEFAULT_SIZE = 16
 
 
 class ShapeRow(Protocol):
@@ -16,6 +19,9 @@ class ShapeRow(Protocol):
     ``output_shape`` is a tuple of sizes, where an open dimension is a name such as ``"batch"`` or an
     expression such as ``"5*t"``; tuples, lists or dicts of those stand for several outputs, any text for a
     shape that is not known. ``parameters`` includes those of the rows nested below (a larger ``depth``).
+
+    A row may have two more attributes: ``multiply_adds``, an ``Amount`` or ``None``, and ``connected_to``, the
+    names of the rows whose outputs flow in.
     """
 
     @property
@@ -105,6 +111,25 @@ def open_dimensions(rows: Sequence[ShapeRow]) -> list[str]:
         for shape in shapes(row.output_shape):
             for size in shape:
                 if isinstance(size, str):
-                    names.update(dict.fromkeys(re.findall(r"[^\W\d]\w*", size)))
-    found = [name for name in names if name not in FUNCTIONS]
-    return sorted(found, key=lambda name: name != BATCH)
+                    names.update(dict.fromkeys(symbols(size)))
+    return sorted(names, key=lambda name: name != BATCH)
+
+
+def default_sizes(rows: Sequence[ShapeRow], batch: int = DEFAULT_BATCH) -> dict[str, int]:
+    """Return the sizes of the open dimensions that a table begins with, those of the costs included.
+
+    Example:
+
+    >>> from types import SimpleNamespace
+    >>> default_sizes([SimpleNamespace(output_shape=("batch", "5*t + 1", 10))])
+    {'batch': 32, 't': 16}
+    """
+    costs = [getattr(row, "multiply_adds", None) for row in rows]
+    names = dict.fromkeys(open_dimensions(rows))
+    names.update(dict.fromkeys(n for cost in costs if isinstance(cost, Amount) for n in cost.names()))
+    return {name: batch if name == BATCH else DEFAULT_SIZE for name in names}
+
+
+def sources(row: ShapeRow) -> tuple[str, ...]:
+    """Return the names of the rows whose outputs flow into a row, as far as they are known."""
+    return tuple(getattr(row, "connected_to", ()))

@@ -6,44 +6,27 @@ the widget at the end of a run looks like it.
 
 from __future__ import annotations
 
-import math
 from html import escape
 from typing import Any
 
-import numpy as np
-
 from kerasmagic.foundation import options
-from kerasmagic.training.events import Histogram
-from kerasmagic.widgets import units
 from kerasmagic.widgets.assets import static
-from kerasmagic.widgets.chart import Axis, Chart, Series, charts
+from kerasmagic.widgets.chart import charts
+from kerasmagic.widgets.controls import listed
 from kerasmagic.widgets.readout import (
     Figure,
     Readout,
     constant_text,
-    describe_histogram,
     readout,
-    short_name,
     summary_text,
 )
-from kerasmagic.widgets.reducer import RunState, bins
+from kerasmagic.widgets.reducer import RunState
+from kerasmagic.widgets.static_chart import chart_figures
+from kerasmagic.widgets.static_table import epoch_table
+from kerasmagic.widgets.static_weights import advice_html, weights_html
+from kerasmagic.widgets.wire import script
 
-WIDTH, HEIGHT = 440.0, 160.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 8.0, 8.0, 20.0
-MAX_HISTOGRAMS = 60
 PNG_HISTOGRAMS = 24
-
-_STYLES = {
-    "step": 'stroke="var(--km-accent)" stroke-width="1" stroke-opacity="0.5"',
-    "epoch": 'stroke="var(--km-accent)" stroke-width="2"',
-    "validation": 'stroke="var(--km-ink)" stroke-width="1.5" stroke-dasharray="5 3"',
-}
-
-_DOT = {
-    "step": _STYLES["step"],
-    "epoch": 'stroke="var(--km-accent)" stroke-width="4"',
-    "validation": 'stroke="var(--km-ink)" stroke-width="4"',
-}
 
 
 def bundle(state: RunState) -> dict[str, Any]:
@@ -65,21 +48,47 @@ def bundle(state: RunState) -> dict[str, Any]:
 
 
 def html(state: RunState) -> str:
-    """Return a self-contained fragment of HTML; names are escaped, nothing is loaded, no script runs."""
+    """Return a self-contained fragment of HTML; names are escaped and nothing is loaded.
+
+    Where scripts run, its charts answer to the pointer; elsewhere they are the same pictures without that.
+    """
     shown = readout(state)
-    label = escape(f"Training of {shown.title}: {shown.status}")
-    parts = [
-        f"<style>{static('training/training.css')}</style>",
-        f'<div class="km-training km-static" data-state="{shown.state}" role="group" aria-label="{label}">',
+    content = (
         _head(shown),
         _figures(shown),
         _bar(shown),
+        _times(shown),
         f'<div class="km-message">{escape(shown.message)}</div>',
-        _charts(state, shown),
-        _histograms(state, shown),
-        "</div>",
-    ]
-    return "".join(parts)
+        advice_html(state.advice),
+        chart_html(state, shown),
+        listed(state.controls),
+        weights_html(state),
+        epoch_table(state),
+    )
+    return framed(state, shown, f"Training of {shown.title}: {shown.status}", "".join(content))
+
+
+def framed(state: RunState, shown: Readout, label: str, content: str) -> str:
+    """Return ``content`` with the style sheet and the script of the charts in it.
+
+    Args:
+        state: The run whose charts are in the content.
+        shown: Its texts.
+        label: What the whole is, for those who do not see it.
+        content: HTML.
+    """
+    key, code = script(charts(state))
+    return (
+        f"<style>{static('training/training.css', 'training/weights.css')}</style>"
+        f'<div class="km-training km-static" data-state="{shown.state}" data-charts="{key}" role="group" '
+        f'aria-label="{escape(label)}">{content}</div>{code}'
+    )
+
+
+def chart_html(state: RunState, shown: Readout) -> str:
+    """Return the charts of a run, and how many earlier runs are drawn behind."""
+    note = f'<span class="km-soft km-toolbar-note">{escape(shown.earlier)}</span>'
+    return f'<div class="km-toolbar">{note}</div>{chart_figures(charts(state), shown)}'
 
 
 def _head(shown: Readout) -> str:
@@ -97,11 +106,28 @@ def _figures(shown: Readout) -> str:
 
 
 def _figure(figure: Figure) -> str:
+    # Words in a row, which the style sheet puts below each other: so they read well without it.
     return (
         f'<div class="km-figure" data-figure="{figure.name}">'
-        f'<div class="km-label">{escape(figure.label)}</div>'
-        f'<div class="km-value">{escape(figure.value)}</div>'
-        f'<div class="km-note">{escape(figure.note)}</div></div>'
+        f'<span class="km-label">{escape(figure.label)}</span> '
+        f'<span class="km-value">{escape(figure.value)}</span> '
+        f'<span class="km-note">{escape(figure.note)}</span></div>'
+    )
+
+
+def _times(shown: Readout) -> str:
+    shares = "".join(
+        f'<div class="km-time" data-time="{part.name}" style="flex-grow: {part.share:.4f}"></div>'
+        for part in shown.times
+    )
+    labels = " ".join(
+        f'<span class="km-time-label" data-time="{part.name}"><span class="km-time-swatch"></span>'
+        f"<span>{escape(part.label)}</span> <b>{escape(part.value)}</b></span>"
+        for part in shown.times
+    )
+    return (
+        '<div class="km-times" role="group" aria-label="Time spent">'
+        f'<div class="km-times-bar">{shares}</div><div class="km-times-labels">{labels}</div></div>'
     )
 
 
@@ -113,129 +139,6 @@ def _bar(shown: Readout) -> str:
         f'aria-valuetext="{escape(shown.progress_text)}">'
         f'<div style="width: {percent:.2f}%"></div></div>'
     )
-
-
-def _charts(state: RunState, shown: Readout) -> str:
-    rows = {row.name: row for row in shown.rows}
-    parts = []
-    for chart in charts(state):
-        row = rows[chart.name]
-        legend = _legend("train", "training", row.train)
-        if shown.has_validation:
-            legend += _legend("validation", "validation", row.validation)
-        parts.append(
-            f'<figure class="km-chart" data-metric="{escape(chart.name)}">'
-            '<figcaption class="km-chart-head">'
-            f'<span class="km-chart-name">{escape(chart.label)}</span> {legend}</figcaption>'
-            f"{svg(chart)}</figure>"
-        )
-    return f'<div class="km-charts">{"".join(parts)}</div>'
-
-
-def _legend(name: str, label: str, value: str) -> str:
-    return (
-        f'<span class="km-series" data-series="{name}"><span class="km-swatch"></span>{label} '
-        f"<b>{escape(value)}</b></span> "
-    )
-
-
-def svg(chart: Chart) -> str:
-    """Return one chart as an ``<svg>`` in the colours of the page, with its summary as the label."""
-    return (
-        f'<svg class="km-plot" role="img" aria-label="{escape(chart.summary)}" '
-        f'viewBox="0 0 {WIDTH:g} {HEIGHT:g}" preserveAspectRatio="xMinYMid meet">'
-        + _svg_axes(chart)
-        + "".join(_svg_line(series, chart) for series in chart.series)
-        + _svg_best(chart)
-        + "</svg>"
-    )
-
-
-def _svg_axes(chart: Chart) -> str:
-    parts = []
-    for value, label in chart.y.ticks or ((chart.y.low, ""),):
-        y = round(_place_y(value, chart.y)) + 0.5
-        parts.append(
-            f'<line x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:g}" y2="{y:g}" '
-            'stroke="var(--km-line)" stroke-opacity="0.65"/>'
-            f'<text x="{LEFT - 6:g}" y="{y + 4:g}" text-anchor="end">{escape(label)}</text>'
-        )
-    parts.append(f'<text x="0" y="{HEIGHT - 5:g}">{escape(chart.x.label)}</text>')
-    for value, label in chart.x.ticks:
-        x = min(_place_x(value, chart.x), WIDTH - 3.0 * len(label))
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 5:g}" text-anchor="middle">{escape(label)}</text>')
-    return "".join(parts)
-
-
-def _svg_line(series: Series, chart: Chart) -> str:
-    xs, ys = _place_x(series.x, chart.x), _place_y(series.y, chart.y)
-    commands, broken = [], True
-    for x, y in zip(xs, ys, strict=True):
-        if not math.isfinite(y):
-            broken = True
-            continue
-        commands.append(f"{'M' if broken else 'L'}{x:.1f} {y:.1f}")
-        broken = False
-    if not commands:
-        return ""
-    if len(commands) == 1:
-        # A path of one point would be invisible: a short stroke with round ends is a dot.
-        commands.append("h0.01")
-    path = "".join(commands)
-    style = _DOT[series.kind] if commands[-1] == "h0.01" else _STYLES[series.kind]
-    look = f'fill="none" stroke-linejoin="round" stroke-linecap="round" {style}'
-    return f'<path d="{path}" {look}/>'
-
-
-def _svg_best(chart: Chart) -> str:
-    if chart.best is None:
-        return ""
-    x, y = _place_x(chart.best[0], chart.x), _place_y(chart.best[1], chart.y)
-    return (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="none" stroke="var(--km-ink)" stroke-width="1.5"/>'
-    )
-
-
-def _place_x(value: Any, axis: Axis) -> Any:
-    return LEFT + (value - axis.low) * (WIDTH - LEFT - RIGHT) / ((axis.high - axis.low) or 1.0)
-
-
-def _place_y(value: Any, axis: Axis) -> Any:
-    return HEIGHT - BOTTOM - (value - axis.low) * (HEIGHT - TOP - BOTTOM) / ((axis.high - axis.low) or 1.0)
-
-
-def _histograms(state: RunState, shown: Readout) -> str:
-    if not state.histograms:
-        return ""
-    items = list(state.histograms.items())
-    cells = "".join(_histogram(name, histogram) for name, histogram in items[:MAX_HISTOGRAMS])
-    more = f", {len(items) - MAX_HISTOGRAMS:,} more not shown" if len(items) > MAX_HISTOGRAMS else ""
-    return (
-        '<div class="km-weights-head"><span>weights</span> '
-        f'<span class="km-soft">{escape(shown.weights + more)}</span></div>'
-        f'<div class="km-weights" role="group" aria-label="Weight histograms">{cells}</div>'
-    )
-
-
-def _histogram(name: str, histogram: Histogram) -> str:
-    counts = bins(histogram)
-    owner, label = short_name(name)
-    return (
-        f'<div class="km-histogram" data-variable="{escape(name)}">'
-        f'<div class="km-histogram-name" title="{escape(name)}">'
-        f'<span class="km-histogram-owner">{escape(owner)}</span><span>{escape(label)}</span></div>'
-        f'<svg role="img" aria-label="{escape(describe_histogram(name, histogram))}" '
-        f'preserveAspectRatio="none" viewBox="0 0 {max(len(counts), 1)} 100">'
-        f'<path d="{_histogram_path(counts)}"/></svg>'
-        f'<div class="km-histogram-range"><span>{units.short_number(histogram.low)}</span> '
-        f"<span>{units.short_number(histogram.high)}</span></div></div>"
-    )
-
-
-def _histogram_path(counts: np.ndarray) -> str:
-    top = float(counts.max(initial=0.0)) or 1.0
-    steps = "".join(f"V{100 - 98 * value / top:.1f}H{i + 1}" for i, value in enumerate(counts))
-    return f"M0 100{steps}V100Z"
 
 
 def png(state: RunState) -> bytes | None:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from kerasmagic.training.events import EpochEnded, Event, Histogram, StepsDone, WeightsSeen
-from kerasmagic.widgets.reducer import RunState, at, reduce
+from kerasmagic.widgets.reducer import RUNNING, RunState, at, reduce
+from kerasmagic.widgets.weights import Choice
 
 INTERVAL = 0.1
 HEARTBEAT = 0.5
@@ -24,7 +25,7 @@ HEARTBEAT = 0.5
 View = Callable[[RunState], object]
 
 
-def read(event: Event) -> Event:
+def read(event: Event | Choice) -> Event | Choice:
     """Return ``event`` with every number on the host; waits for the device.
 
     A metric whose result is a dict counts as several; one whose result is an array has no curve and is
@@ -38,8 +39,13 @@ def read(event: Event) -> Event:
     if isinstance(event, StepsDone | EpochEnded):
         return dataclasses.replace(event, logs=_scalars(event.logs))
     if isinstance(event, WeightsSeen):
-        histograms = {name: _histogram(value) for name, value in event.histograms.items()}
-        return dataclasses.replace(event, histograms=histograms)
+        return dataclasses.replace(
+            event,
+            histograms=_histograms(event.histograms),
+            gradients=_histograms(event.gradients),
+            updates=dict(event.updates),
+            layers=dict(event.layers),
+        )
     return event
 
 
@@ -51,6 +57,8 @@ class Publisher:
             is kept in ``error`` and ends the calls; the state goes on.
         interval: The least number of seconds between two calls.
         clock: The time as the events count it.
+        state: The state to go on from: a run that starts keeps the one before in sight.
+        gauge: Asked for an event of its own on the publisher's thread, before each call.
 
     Example:
 
@@ -61,19 +69,28 @@ class Publisher:
     (0.5, 0.5, None)
     """
 
-    def __init__(self, view: View, *, interval: float = INTERVAL, clock: Callable[[], float] = time.time):
-        self.state = RunState()
+    def __init__(
+        self,
+        view: View,
+        *,
+        interval: float = INTERVAL,
+        clock: Callable[[], float] = time.time,
+        state: RunState | None = None,
+        gauge: Callable[[], Event | None] = lambda: None,
+    ):
+        self.state = RunState() if state is None else state
+        self._gauge = gauge
         self.error: Exception | None = None
         self._view: View | None = view
         self._interval = interval
         self._clock = clock
-        self._queue: list[Event] = []
+        self._queue: list[Event | Choice] = []
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="kerasmagic-publisher", daemon=True)
         self._thread.start()
 
-    def post(self, event: Event) -> None:
+    def post(self, event: Event | Choice) -> None:
         """Take an event; within an epoch a newer ``StepsDone`` takes the place of one not yet shown."""
         with self._changed:
             if self._queue and _supersedes(event, self._queue[-1]):
@@ -103,6 +120,7 @@ class Publisher:
                 events, self._queue = self._queue, []
                 closing = self._closing
             self._take(events)
+            self._measure()
             if events or closing:
                 self._show(self.state)
             else:
@@ -112,7 +130,7 @@ class Publisher:
                     return
                 self._changed.wait_for(lambda: self._closing, self._interval)
 
-    def _take(self, events: list[Event]) -> None:
+    def _take(self, events: list[Event | Choice]) -> None:
         for event in events:
             try:
                 self.state = reduce(self.state, read(event))
@@ -120,9 +138,17 @@ class Publisher:
                 # A value may be gone (a donated buffer): the next event brings a newer one.
                 self.error = self.error or error
 
+    def _measure(self) -> None:
+        try:
+            seen = self._gauge()
+            self.state = self.state if seen is None else reduce(self.state, seen)
+        except Exception as error:
+            self.error = self.error or error
+
     def _patience(self) -> float | None:
-        # Compiling is long and sends no events: there the clock alone moves the view.
-        return HEARTBEAT if self.state.status == "compiling" else None
+        # Compiling and long steps send no events: there the clock alone moves the view, and what had to wait for
+        # its share of the wire comes after all.
+        return HEARTBEAT if self.state.status in RUNNING else None
 
     def _show(self, state: RunState) -> None:
         if self._view is None:
@@ -159,10 +185,10 @@ class Budget:
 
     def spend(self, size: int) -> None:
         """Note that ``size`` bytes were sent now."""
-        self._free_at = self._clock() + size / self._rate
+        self._free_at = max(self._free_at, self._clock()) + size / self._rate
 
 
-def _supersedes(new: Event, old: Event) -> bool:
+def _supersedes(new: Event | Choice, old: Event | Choice) -> bool:
     if isinstance(new, WeightsSeen):
         return isinstance(old, WeightsSeen)
     return isinstance(new, StepsDone) and isinstance(old, StepsDone) and new.epoch == old.epoch
@@ -182,6 +208,14 @@ def _scalar(value: Any) -> float:
     return float(np.asarray(value))
 
 
+def _histograms(found: Mapping[str, Histogram]) -> dict[str, Histogram]:
+    return {name: _histogram(histogram) for name, histogram in found.items()}
+
+
 def _histogram(histogram: Histogram) -> Histogram:
+    if isinstance(histogram.counts, np.ndarray):
+        return histogram
     counts = np.asarray(histogram.counts, dtype=np.float32)
-    return Histogram(counts, _scalar(histogram.low), _scalar(histogram.high))
+    return dataclasses.replace(
+        histogram, counts=counts, low=_scalar(histogram.low), high=_scalar(histogram.high)
+    )

@@ -1,4 +1,4 @@
-"""The live training view: an anywidget that shows a ``RunState`` and offers a Stop button.
+"""The live training view: an anywidget that shows a ``RunState`` and takes what a reader asks of the run.
 
 The kernel decides what is shown, down to the ticks; the scripts in ``static/training/`` draw it.
 """
@@ -6,82 +6,115 @@ The kernel decides what is shown, down to the ticks; the scripts in ``static/tra
 from __future__ import annotations
 
 import dataclasses
-import threading
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
-import numpy as np
 import traitlets
 
-from kerasmagic.widgets import units
+from kerasmagic.callbacks.intervention import KINDS, Kind
 from kerasmagic.widgets.assets import static
-from kerasmagic.widgets.chart import Chart, charts
-from kerasmagic.widgets.readout import describe_histogram, readout, short_name
-from kerasmagic.widgets.reducer import RUNNING, RunState, bins
+from kerasmagic.widgets.chart import charts
+from kerasmagic.widgets.controls import panel
+from kerasmagic.widgets.readout import readout
+from kerasmagic.widgets.reducer import RUNNING, RunState
 from kerasmagic.widgets.throttle import Budget
+from kerasmagic.widgets.weight_wire import pack_weights
+from kerasmagic.widgets.weights import Choice, Weights, choice_of
+from kerasmagic.widgets.wire import message_size, pack_charts
 
-MAX_HISTOGRAMS = 60
-CURVE_BYTES_PER_SECOND = 60_000.0
+# On the whole; a second may have more, but never 100 kB.
+BYTES_PER_SECOND = 60_000.0
+_SCRIPTS = ("page", "readout", "controls", "charts", "reading", "advice", "weights", "main")
 
 
 class TrainingWidget(anywidget.AnyWidget):
     """Progress, curves and weight histograms of one run, live.
 
-    ``show`` may be called from any one thread. ``stop_requested`` becomes true when the reader
-    presses Stop; the training loop is expected to look at it.
+    ``show`` may be called from any one thread. What a reader asks for goes to ``steer``, on the thread that
+    takes the page's messages, as a kind of intervention and a number or ``None``.
 
     Example:
 
     >>> widget = TrainingWidget()
     >>> widget.show(RunState())
-    >>> widget.view["status"], widget.stop_requested
+    >>> widget.view["status"], widget.panel["live"]
     ('no run yet', False)
     """
 
-    _esm = static(*(f"training/{name}.js" for name in ("page", "readout", "charts", "weights", "main")))
-    _css = static("training/training.css")
+    _esm = static(*(f"training/{name}.js" for name in _SCRIPTS))
+    _css = static("training/training.css", "training/controls.css", "training/weights.css")
 
     view = traitlets.Dict().tag(sync=True)
-    stopping = traitlets.Bool(False).tag(sync=True)
+    panel = traitlets.Dict().tag(sync=True)
     curve_index = traitlets.List().tag(sync=True)
     curves = traitlets.Bytes().tag(sync=True)
     weight_index = traitlets.List().tag(sync=True)
     weights = traitlets.Bytes().tag(sync=True)
+    weight_view = traitlets.Dict().tag(sync=True)
+    advice = traitlets.List().tag(sync=True)
 
     def __init__(self, **kwargs: Any):
+        self._budget = Budget(BYTES_PER_SECOND)
         super().__init__(**kwargs)
-        self._stop = threading.Event()
-        self._budget = Budget(CURVE_BYTES_PER_SECOND)
-        self._shown = RunState()
+        # The scripts go over once, and hold up nothing.
+        self._budget = Budget(BYTES_PER_SECOND)
+        # How often a page has begun to show it.
+        self.views = 0
+        self.steer: Callable[[Kind, float | None], object] = lambda kind, value: None
+        self.choose: Callable[[Choice], object] = lambda choice: None
+        self._drawn: Weights | None = None
         self.on_msg(self._on_message)
         answer_while_busy(self)
         self.show(RunState())
 
-    @property
-    def stop_requested(self) -> bool:
-        """Whether Stop was pressed."""
-        return self._stop.is_set()
-
     def show(self, state: RunState) -> None:
         """Send what differs from the state shown before, in one message.
 
-        Curves wait for their share of the wire (60 kB/s); a run that is over sends them at once.
+        Curves and histograms wait for their share of the wire (60 kB/s); a run that is over sends them at once.
         """
         final = state.status not in RUNNING
         with self.hold_sync():
             self.view = dataclasses.asdict(readout(state))
+            shown = panel(state.controls, live=not final, paused=state.status == "paused")
+            self.panel = dataclasses.asdict(shown)
+            self.advice = [dataclasses.asdict(one) for one in state.advice]
+            # What a reader has just asked for comes at once.
+            asked = self._drawn is None or self._drawn.choice != state.weights.choice
+            if self._drawn is not state.weights and (final or asked or self._budget.allows()):
+                self.weight_view, self.weight_index, self.weights = pack_weights(state)
+                self._drawn = state.weights
             if final or self._budget.allows():
                 self.curve_index, self.curves = pack_charts(charts(state))
-                self._budget.spend(len(self.curves))
-            if state.histograms is not self._shown.histograms:
-                self.weight_index, self.weights = pack_histograms(state)
-        self._shown = state
+
+    def close(self) -> None:
+        """Take the view off the page, and forget all of it."""
+        layout = self.layout
+        super().close()
+        # A widget leaves its layout behind, which is a widget of its own.
+        layout.close()
+
+    def _send(self, msg: Any, buffers: Any = None) -> None:
+        self._budget.spend(message_size(msg, buffers))
+        super()._send(msg, buffers)
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        if isinstance(content, dict) and content.get("kind") == "stop":
-            self._stop.set()
-            self.stopping = True
+        kind, value = (
+            (content.get("kind"), content.get("value")) if isinstance(content, dict) else (None, None)
+        )
+        if kind == "learning_rate" and not _is_rate(value):
+            return
+        if kind == "shown":
+            self.views += 1
+        if kind in KINDS:
+            self.steer(kind, value)
+        elif kind == "choose":
+            self.choose(choice_of(content))
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def answer_while_busy(widget: anywidget.AnyWidget) -> None:
@@ -93,58 +126,3 @@ def answer_while_busy(widget: anywidget.AnyWidget) -> None:
     comm: Any = widget.comm
     if hasattr(comm, "_reply_subshell_for"):
         comm._reply_subshell_for = None
-
-
-def pack_charts(shown: Sequence[Chart]) -> tuple[list[dict[str, Any]], bytes]:
-    """Return a description of each chart, and all points as float32: for each series ``x`` then ``y``.
-
-    ``offset`` and ``count`` of a series are in numbers, not bytes.
-    """
-    index: list[dict[str, Any]] = []
-    arrays: list[np.ndarray] = []
-    offset = 0
-    for chart in shown:
-        series = []
-        for line in chart.series:
-            series.append({"kind": line.kind, "offset": offset, "count": len(line.x)})
-            arrays += [line.x, line.y]
-            offset += 2 * len(line.x)
-        index.append(
-            {
-                "name": chart.name,
-                "series": series,
-                "x": dataclasses.asdict(chart.x),
-                "y": dataclasses.asdict(chart.y),
-                "best": chart.best,
-                "summary": chart.summary,
-            }
-        )
-    return index, _float32(arrays)
-
-
-def pack_histograms(state: RunState) -> tuple[list[dict[str, Any]], bytes]:
-    """Return name, range and place of each histogram shown, and all counts as float32."""
-    index: list[dict[str, Any]] = []
-    arrays: list[np.ndarray] = []
-    offset = 0
-    for name, histogram in list(state.histograms.items())[:MAX_HISTOGRAMS]:
-        counts = bins(histogram)
-        index.append(
-            {
-                "name": name,
-                "owner": short_name(name)[0],
-                "label": short_name(name)[1],
-                "low": units.short_number(histogram.low),
-                "high": units.short_number(histogram.high),
-                "summary": describe_histogram(name, histogram),
-                "offset": offset,
-                "count": len(counts),
-            }
-        )
-        arrays.append(counts)
-        offset += len(counts)
-    return index, _float32(arrays)
-
-
-def _float32(arrays: list[np.ndarray]) -> bytes:
-    return np.concatenate(arrays).astype("<f4").tobytes() if arrays else b""

@@ -99,3 +99,23 @@ def plural(amount: int, noun: str) -> str:
     ('1 epoch', '1,200 epochs')
     """
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def magnitude(value: float | None) -> str:
+    """Return a large number in three digits and a letter for thousands, millions, ...
+
+    Example:
+
+    >>> magnitude(0), magnitude(650), magnitude(1152), magnitude(118013952), magnitude(3857973248)
+    ('0', '650', '1.15 k', '118 M', '3.86 G')
+    """
+    if value is None:
+        return NOTHING
+    scaled, letter = float(value), ""
+    for following in ("k", "M", "G", "T", "P"):
+        # What would be rounded up to a thousand is one of the next letter.
+        if scaled < 999.5:
+            break
+        scaled, letter = scaled / 1000, following
+    digits = 0 if not letter or scaled >= 99.95 else 1 if scaled >= 9.995 else 2
+    return f"{scaled:.{digits}f} {letter}".rstrip()

@@ -1,4 +1,4 @@
-"""JupyterLab as a person meets it: a real server, a real browser, and what one does with a notebook in it."""
+"""JupyterLab and Notebook 7 as a person meets them: a real server, a real browser, and what one does there."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 START_SECONDS = 60
 IDLE_SECONDS = 180
 
+FrontEnd = Literal["lab", "notebook"]
 Theme = Literal["light", "dark"]
 THEMES: dict[Theme, str] = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
@@ -42,6 +43,7 @@ OPTIONS = (
     "--IdentityProvider.token=",
     "--ServerApp.terminals_enabled=False",
     "--LabApp.expose_app_in_browser=True",
+    "--JupyterNotebookApp.expose_app_in_browser=True",
     "--LabApp.extension_manager=readonly",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.news_url=",
@@ -57,7 +59,7 @@ def free_port() -> int:
 
 
 class Lab:
-    """A running JupyterLab.
+    """A running JupyterLab, which serves Notebook 7 too.
 
     Args:
         folder: Its root; the notebooks lie in ``notebooks/`` below it, settings and log beside them.
@@ -157,21 +159,28 @@ def running_browser() -> Iterator[Browser]:
 
 
 class NotebookPage:
-    """One notebook, open in JupyterLab on a browser's page.
+    """One notebook, open in JupyterLab or Notebook 7 on a browser's page.
 
     Args:
         page: The browser's page.
         lab: The server.
         name: The notebook's file name.
+        front_end: Which of the two.
     """
 
-    def __init__(self, page: Page, lab: Lab, name: str):
+    def __init__(self, page: Page, lab: Lab, name: str, front_end: FrontEnd = "lab"):
+        self.front_end = front_end
         self.page = page
         self.lab = lab
         self.name = name
         self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
+        page.on("pageerror", lambda error: self._note_error(f"{error}\n{error.stack}"))
         page.on("console", self._note)
+
+    def _note_error(self, text: str) -> None:
+        # Notebook 7 stumbles over settings of its own; a widget's script comes from elsewhere.
+        if not (self.front_end == "notebook" and "/static/notebook/" in text):
+            self.errors.append(text)
 
     def _note(self, message: ConsoleMessage) -> None:
         # A failed request names no cause here, and JupyterLab makes some: only what a program says counts.
@@ -179,9 +188,12 @@ class NotebookPage:
             self.errors.append(message.text)
 
     def open(self, *, simple: bool = False) -> None:
-        """Open the notebook; ``simple`` shows the document alone, without side bars."""
-        interface = "doc" if simple else "lab"
-        self.page.goto(f"{self.lab.url}/{interface}/tree/{self.name}?reset")
+        """Open the notebook; ``simple`` shows the document alone, without side bars (Notebook 7 has none)."""
+        if self.front_end == "notebook":
+            self.page.goto(f"{self.lab.url}/notebooks/{self.name}")
+        else:
+            interface = "doc" if simple else "lab"
+            self.page.goto(f"{self.lab.url}/{interface}/tree/{self.name}?reset")
         self.page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=60_000)
         self.page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored.then(() => true)")
 
@@ -296,11 +308,18 @@ class NotebookPage:
 
 @contextlib.contextmanager
 def opened(
-    browser: Browser, lab: Lab, name: str, *, width: int = 1280, height: int = 1000, scale: float = 1
+    browser: Browser,
+    lab: Lab,
+    name: str,
+    *,
+    width: int = 1280,
+    height: int = 1000,
+    scale: float = 1,
+    front_end: FrontEnd = "lab",
 ) -> Iterator[NotebookPage]:
     """Give a page for the notebook ``name``, not opened yet, in a browser without history."""
     context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
     try:
-        yield NotebookPage(context.new_page(), lab, name)
+        yield NotebookPage(context.new_page(), lab, name, front_end)
     finally:
         context.close()

@@ -49,6 +49,38 @@ def test_completion_fits_the_place(notebook: NotebookPage) -> None:
     assert notebook.errors == []
 
 
+def test_completion_tells_the_shape(notebook: NotebookPage, artifacts: Path) -> None:
+    page = notebook.page
+    editor = page.locator(".jp-CodeCell .cm-content").nth(1)
+    editor.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text("%%model net\ninput 28x28x1\nconv 8 3 relu\nmaxp")
+    page.keyboard.press("Tab")
+    item = page.locator(".jp-Completer-item", has_text="maxpool").first
+    item.wait_for(timeout=20_000)
+    notebook.screenshot(artifacts / "completion.png")
+    assert "(batch, 13, 13, 8)" in item.inner_text().replace("\u00a0", " ")
+    assert notebook.errors == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_shift_tab_explains_a_word(notebook: NotebookPage, theme: Theme, artifacts: Path) -> None:
+    page = notebook.page
+    notebook.set_theme(theme)
+    editor = page.locator(".jp-CodeCell .cm-content").nth(1)
+    editor.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text("%%model net\ninput 28x28x1\nconv")
+    page.keyboard.press("Shift+Tab")
+    tooltip = page.locator(".jp-Tooltip")
+    tooltip.wait_for(timeout=20_000)
+    notebook.screenshot(artifacts / f"help-{theme}.png")
+    text = tooltip.inner_text()
+    assert "conv FILTERS KERNEL_SIZE" in text
+    assert "(batch, 28, 28, 1) -> (batch, 26, 26, 32)" in text
+    assert notebook.errors == []
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_cell_run_again_says_what_it_kept(notebook: NotebookPage, theme: Theme, artifacts: Path) -> None:
     page = notebook.page

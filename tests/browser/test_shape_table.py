@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,9 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Locator, Page
 
+import kerasmagic
+from kerasmagic.magics.table import table_of
+from kerasmagic.widgets import units
 from kerasmagic.widgets.shape_table import ShapeTable
 from tests.browser.lab import Lab, NotebookPage, Theme, opened
 
@@ -98,10 +102,67 @@ def test_what_is_no_size_changes_nothing(page: Page):
 
 
 def test_rows_that_are_not_shown_count(page: Page):
-    page.set_content(ShapeTable([row(f"layer_{index}", ("batch", 8)) for index in range(1000)]).html())
-    assert page.locator("td.km-memory").count() == 400
+    page.set_content(ShapeTable([row(f"layer_{index}", ("batch", 8)) for index in range(2000)]).html())
+    assert page.locator("td.km-memory").count() == 1500
     assert page.locator("td[colspan]").evaluate("cell => cell.colSpan") == 6
-    assert total(page.locator(TABLE)) == "1,000.0 KiB"
+    assert total(page.locator(TABLE)) == "2.0 MiB"
+
+
+def test_costs_and_memory_follow_the_sizes(page: Page):
+    model = kerasmagic.define("input time int32\nembed 1000 64 -> lstm 128 -> dense 10")
+    table = dataclasses.replace(table_of(model), memory=None)
+    memory = table_of(model).memory
+    assert memory is not None
+    memory = dataclasses.replace(memory, limit=10 * 2**20)
+    page.set_content(dataclasses.replace(table, memory=memory).html())
+    shown = page.locator(TABLE)
+
+    def said(name: str) -> str:
+        return shown.locator(f"[data-total={name}] b").inner_text()
+
+    for batch, time in ((32, 16), (64, 16), (64, 7)):
+        page.get_by_label("batch size").fill(str(batch))
+        page.get_by_label("size of time").fill(str(time))
+        sizes = {"batch": batch, "time": time}
+        per_sample = table.multiply_adds().at({"batch": 1, "time": time})  # type: ignore[union-attr]
+        assert said("multiply-adds").startswith(f"{units.magnitude(per_sample)} a sample")
+        assert said("training-step").startswith(units.memory(memory.at(sizes)))
+        assert said("limit") == memory.sentence(sizes)
+    assert cell(shown, "lstm", "cost") == units.magnitude(7 * 4 * (64 + 128) * 128)
+    assert cell(shown, "embedding", "cost") == ""
+
+
+def test_blocks_fold_by_keyboard(page: Page):
+    text = "block pair(n):\n    dense n -> dense n\ninput 4\npair 8 -> pair 8"
+    page.set_content(table_of(kerasmagic.define(text)).html())
+    buttons = page.locator("button.km-fold")
+    assert [each.get_attribute("aria-expanded") for each in buttons.all()] == ["true", "true"]
+    lines = page.locator(f"{TABLE} tbody tr:visible")
+    assert lines.count() == 7
+    buttons.first.focus()
+    page.keyboard.press("Enter")
+    assert buttons.first.get_attribute("aria-expanded") == "false"
+    assert lines.count() == 5
+    page.keyboard.press("Space")
+    assert lines.count() == 7
+    assert buttons.first.get_attribute("aria-label") == "layers of pair"
+
+
+def test_the_graph_and_the_table_point_at_each_other(page: Page):
+    text = "block skip(n):\n    dense n relu\n    + in\ninput 8\n(skip 8) * 40\nx = dense 4 -> dense 4\n+ x"
+    page.set_content(table_of(kerasmagic.define(text)).html())
+    lines = page.locator(f"{TABLE} tbody tr:visible")
+    # So many rows begin folded, and the graph has one box for all of the blocks.
+    assert lines.count() == 44
+    page.locator(".km-graph summary").click()
+    box = page.locator(".km-box", has_text="skip")
+    assert "×40" in (box.text_content() or "")
+    box.hover()
+    assert page.locator("tr[data-lit]").count() == 120
+    page.locator("tr[data-layer=dense_40]").hover()
+    assert page.locator(".km-box[data-lit]").count() == 1
+    box.click()
+    assert page.locator("tr[data-layer=skip]").is_visible()
 
 
 def test_without_scripts_it_is_the_plain_table(browser: Browser):

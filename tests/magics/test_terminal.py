@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -21,9 +22,12 @@ class Terminal:
     def __init__(self) -> None:
         command = ["-m", "IPython", "--no-banner", "--colors=NoColor", "--no-confirm-exit"]
         environment = {**os.environ, "TERM": "xterm"}
-        self.child = pexpect.spawn(
-            sys.executable, command, encoding="utf-8", timeout=90, dimensions=(60, 200), env=environment
-        )
+        with warnings.catch_warnings():
+            # JAX warns of a fork of its threads; what is forked here becomes another program at once.
+            warnings.simplefilter("ignore")
+            self.child = pexpect.spawn(
+                sys.executable, command, encoding="utf-8", timeout=90, dimensions=(60, 200), env=environment
+            )
         self.count = 1
         self.child.expect(r"In \[1\]")
 

@@ -77,6 +77,7 @@ LAZY_MODULES = frozenset(
     {
         ("kerasmagic.widgets.sink", "kerasmagic.widgets.training"),
         ("kerasmagic.widgets.static_run", "kerasmagic.widgets.picture"),
+        ("kerasmagic.training.capture", "jax.extend.core"),
     }
 )
 LAZY_EDGES = frozenset({("", "magics")})

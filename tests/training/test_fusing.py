@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import kerasmagic as keras
 from kerasmagic import layers
-from kerasmagic.training import pace
+from kerasmagic.training import fusing, pace
+from kerasmagic.training.data.table import Table
 from kerasmagic.training.fusing import Execution, Parts
+from kerasmagic.training.pace import Pace
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(75, 6)).astype("float32")
@@ -78,6 +79,10 @@ def test_callbacks_are_told_once_for_an_execution():
     told.clear()
     model.predict(X, batch_size=8, verbose=0, callbacks=[Watch()])
     assert told == [(3, (32, 3)), (7, (32, 3)), (9, (11, 3))]
+    told.clear()
+    model = make_model()
+    model.predict(X[:24], batch_size=8, verbose=0, callbacks=[Watch()])
+    assert told == [(0, (8, 3)), (1, (8, 3)), (2, (8, 3))]
 
 
 def counting_execution(**options):
@@ -92,82 +97,157 @@ def counting_execution(**options):
     return Execution(step, parts, **options), traced
 
 
-def total_of(execution, batches):
-    total, logs = jnp.zeros(()), {}
-    for run_steps, _ in execution.runs(batches, total):
-        logs, total = run_steps(total)
-    return float(total), float(logs["loss"])
+def total_of(execution, batches, pace=None, **options):
+    """Return the total after all batches, the last result, and the steps of each group."""
+    total, logs, steps = jnp.zeros(()), {}, []
+    start = total
+    pace = pace or execution.pace(watched=True)
+    for group in execution.dispatches(iter(batches), pace, lambda: start, **options):
+        for dispatch in group:
+            logs, total = dispatch.run(total)
+        steps.append(sum(dispatch.steps for dispatch in group))
+    return float(total), float(np.sum(logs["loss"])), steps
 
 
 def test_fewer_steps_and_a_partial_batch_take_one_more_program_at_most():
     execution, traced = counting_execution(steps=4)
     for size in (4, 4, 3, 1):
         batches = [np.full((8,), 2.0, "float32")] * size
-        assert total_of(execution, batches) == (16.0 * size, 16.0)
+        assert total_of(execution, batches) == (16.0 * size, 16.0, [size])
     assert set(traced) == {(8,)}
     before = len(traced)
-    assert total_of(execution, [np.ones(8, "float32"), np.ones(3, "float32")]) == (11.0, 3.0)
+    assert total_of(execution, [np.ones(8, "float32"), np.ones(3, "float32")]) == (11.0, 3.0, [2])
     assert traced[before:].count((8,)) == 0
     assert execution._looping._cache_size() == 2  # type: ignore[attr-defined]
 
 
 def test_uncompiled_steps_are_run_one_by_one():
     execution, traced = counting_execution(steps=4, compiled=False)
-    assert total_of(execution, [np.ones(8, "float32")] * 3) == (24.0, 8.0)
+    assert total_of(execution, [np.ones(8, "float32")] * 3) == (24.0, 8.0, [3])
     assert len(traced) == 3
 
 
-def chosen(step_time, compile_time, monkeypatch, **options):
-    """Return how many steps at a time are chosen when the clock tells such times."""
-    execution, _ = counting_execution(auto=True)
-    execution.loops_well = options.pop("loops_well", True)
-    times = iter([0.0, compile_time, compile_time, compile_time + pace.MEASURED_STEPS * step_time])
-    monkeypatch.setattr(jax, "block_until_ready", lambda x: x)
-    found = pace.Pace(execution, clock=lambda: next(times), **{"steps_ahead": 10**6, **options})
-    for _ in range(pace.MEASURED_STEPS + 1):
-        found.watch(1, {})
-    return found.steps
+def rows_of(samples, batch):
+    return [
+        np.arange(start, min(start + batch, samples), dtype="int32") for start in range(0, samples, batch)
+    ]
 
 
-@pytest.mark.parametrize(
-    ("step_time", "compile_time", "options", "steps"),
-    [
-        (1e-3, 0.1, {}, 50),
-        (1e-4, 0.1, {}, pace.MOST_STEPS),
-        (1e-4, 0.1, {"steps_per_epoch": 7}, 7),
-        (1e-2, 0.1, {}, 1),
-        (1e-3, 0.1, {"steps_ahead": 100}, 1),
-        (1e-3, 0.1, {"loops_well": False}, 1),
-        (1e-3, 0.1, {"watched": True}, 1),
-    ],
-)
-def test_auto_fuses_steps_where_it_pays(step_time, compile_time, options, steps, monkeypatch):
-    assert abs(chosen(step_time, compile_time, monkeypatch, **options) - steps) <= (steps == 50)
+def test_rows_of_a_table_go_to_the_device_many_at_a_time():
+    execution, _ = counting_execution()
+    table = Table(np.arange(100, dtype="float32"))
+    steady = Pace(None)
+    steady.steps = 4
+    # Ten batches and a partial one: the loop knows one shape, the last goes alone.
+    assert total_of(execution, rows_of(99, 9), steady, table=table, steps=11)[::2] == (4851.0, [4, 4, 3])
+    steady.steps = 3
+    total, last, steps = total_of(execution, rows_of(97, 9), steady, table=table, steps=11)
+    assert (total, last, steps) == (4656.0, float(sum(range(90, 97))), [3, 3, 3, 1, 1])
+    assert execution._looping._cache_size() == 1  # type: ignore[attr-defined]
+    assert execution._step._cache_size() == 1  # type: ignore[attr-defined]
 
 
-def test_auto_remembers_what_compiling_costs(monkeypatch):
-    execution, _ = counting_execution(auto=True)
-    execution.loops_well = True
-    monkeypatch.setattr(jax, "block_until_ready", lambda x: x)
-    # A step of a millisecond: the first run sees it compile for a second, the next finds it compiled.
-    for first_step in (1.0, 0.001):
-        times = iter([0.0, first_step, first_step, first_step + 1e-3 * pace.MEASURED_STEPS])
-        found = pace.Pace(execution, steps_ahead=200, clock=lambda times=times: next(times))
-        for _ in range(pace.MEASURED_STEPS + 1):
-            found.watch(1, {})
-        assert found.steps == 1
+def test_a_partial_batch_may_come_first():
+    execution, _ = counting_execution()
+    table = Table(np.arange(20, dtype="float32"))
+    assert total_of(execution, reversed(rows_of(20, 8)), Pace(None), table=table)[::2] == (190.0, [1, 1, 1])
+    model = make_model()
+    model.fit(X, Y, batch_size=8, epochs=2, shuffle="batch", verbose=0)
+    assert int(model.optimizer.iterations) == 20
 
 
-def test_auto_gives_the_numbers_of_single_steps(monkeypatch):
-    expected, _ = run(make_model())
-    monkeypatch.setattr(pace, "DISPATCH_BOUND", 10.0)
-    monkeypatch.setattr(pace, "LONGEST_EXECUTION", 100.0)
-    monkeypatch.setattr(pace, "SAVED_SHARE", 1e6)
-    model = make_model("auto")
-    weights, _ = run(model)
-    assert model.make_train_function().steps > 1
-    for a, b in zip(weights, expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+def test_a_group_takes_no_more_steps_than_there_is_room_for():
+    execution, _ = counting_execution()
+    steady = Pace(None)
+    steady.steps = 5
+    options = {"table": Table(np.ones(40, "float32")), "room": lambda steps: min(steps, 2)}
+    assert total_of(execution, rows_of(40, 8), steady, **options)[2] == [2, 2, 1]
+    execution, _ = counting_execution(steps=3)
+    assert total_of(execution, [np.ones(2, "float32")] * 5, room=lambda steps: 2)[2] == [2, 2, 1]
+
+
+def test_large_batches_are_stacked_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(fusing, "LARGEST_STACK", 3 * 8 * 4)
+    execution, _ = counting_execution()
+    steady = Pace(None)
+    steady.steps = 64
+    table = Table(np.ones(64, "float32"))
+    assert total_of(execution, rows_of(64, 8), steady, table=table)[2] == [3, 3, 2]
+
+
+def test_how_many_steps_go_together_changes_no_bit():
+    def weights(steps):
+        keras.utils.set_random_seed(1)
+        model = make_model()
+        train = model.make_train_function
+        model.make_train_function = lambda: Fixed(train(), steps)  # type: ignore[method-assign]
+        model.fit(X, Y, batch_size=8, epochs=2, verbose=0)
+        return model.get_weights()
+
+    class Fixed:
+        def __init__(self, execution, steps):
+            self.execution, self.steps = execution, steps
+
+        def pace(self, watched):
+            found = Pace(None, clock=lambda: 0.0)
+            found.steps, found.watch = self.steps, lambda *_: None  # type: ignore[method-assign]
+            return found
+
+        def __getattr__(self, name):
+            return getattr(self.execution, name)
+
+    for a, b in zip(weights(1), weights(4), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def paced(seconds_per_step, first=1.0):
+    """Return how many steps are taken in each execution, the first of which takes ``first`` seconds longer."""
+    now, found = 0.0, []
+    steady = Pace(None, clock=lambda: now)
+    for number in range(8):
+        found.append(steady.steps)
+        steady.watch(steady.steps, {})
+        now += found[-1] * seconds_per_step + (first if number == 0 else 0.0)
+    return found
+
+
+def test_the_pace_follows_the_time_of_a_step():
+    assert paced(1e-3)[-1] == 30
+    assert paced(1e-5)[-1] == pace.MOST_STEPS
+    assert paced(1.0) == [1] * 8
+    assert paced(1e-5)[3] <= 8
+
+
+def test_someone_who_looks_at_batches_sees_each():
+    assert counting_execution()[0].pace(watched=True).fixed == 1
+    assert counting_execution()[0].pace(watched=False).fixed is None
+    assert counting_execution(steps=3)[0].pace(watched=False).fixed == 3
+    assert counting_execution(compiled=False)[0].pace(watched=False).fixed == 1
+
+
+def test_each_program_is_compiled_once_and_says_why():
+    model = make_model()
+    history = model.fit(X, Y, batch_size=8, epochs=3, verbose=0, validation_data=(X[:20], Y[:20]))
+    told = [(one.program, one.reason) for one in history.compilations]
+    assert told == [
+        ("train", "first step"),
+        ("train", "new batch shape (3, 6)"),
+        ("test", "first step"),
+        ("test", "new batch shape (4, 6)"),
+    ]
+    assert all(one.seconds > 0 for one in history.compilations)
+    assert model.fit(X, Y, batch_size=8, epochs=2, verbose=0).compilations == []
+    model.layers[0].trainable = False
+    assert [one.reason for one in model.fit(X[:8], Y[:8], batch_size=8, verbose=0).compilations] == [
+        "layers were frozen or unfrozen"
+    ]
+
+
+def test_predictions_are_those_of_single_batches():
+    model = make_model()
+    together = model.predict(X, batch_size=8, verbose=0)
+    single = np.concatenate([model.predict_on_batch(X[start : start + 8]) for start in range(0, len(X), 8)])
+    np.testing.assert_allclose(together, single, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1.5, "many"])

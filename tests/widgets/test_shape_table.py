@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from kerasmagic.foundation.amount import Amount
 from kerasmagic.widgets.shape_table import ShapeTable, Totals
 from kerasmagic.widgets.shapes import bits, open_dimensions, shape_text
+from kerasmagic.widgets.step_memory import StepMemory
 from tests.widgets.markup import Tags
 from tests.widgets.runs import HOSTILE
 
@@ -26,6 +28,8 @@ class Row:
     dtype: str = "float32"
     trainable: bool = True
     status: str | None = None
+    multiply_adds: Amount | None = None
+    connected_to: tuple[str, ...] = ()
 
 
 ROWS = (
@@ -117,9 +121,13 @@ def test_the_same_rows_give_the_same_output():
 
 def test_a_thousand_layers_stay_usable():
     table = ShapeTable([Row(f"dense_{index}", "Dense", ("batch", 2), 6) for index in range(1000)])
-    assert "600 more layers not shown" in table.text()
-    assert table.html().count("<tr") == 402
-    assert table.counted().trainable == 6000
+    assert len(table.text().splitlines()) == 1005
+    assert table.html().count("<tr") == 1001
+    assert len(table.html()) < 500_000
+    longer = ShapeTable([*table.rows, *table.rows])
+    assert "500 more layers not shown" in longer.text()
+    assert longer.html().count("<tr") == 1502
+    assert longer.counted().trainable == 12_000
 
 
 def test_no_layers():
@@ -168,3 +176,91 @@ def test_the_key_tells_tables_apart():
 
     assert key(ShapeTable(ROWS)) == key(ShapeTable(list(ROWS)))
     assert len({key(ShapeTable(ROWS)), key(ShapeTable(ROWS, "a")), key(ShapeTable(ROWS[1:]))}) == 3
+
+
+PER_SAMPLE = Amount.product("batch", 1000)
+BRANCHED = (
+    Row("x", "InputLayer", ("batch", 4), multiply_adds=Amount()),
+    Row("a", "Dense", ("batch", 8), multiply_adds=PER_SAMPLE, connected_to=("x",)),
+    Row("net", "block", ("batch", 8), multiply_adds=PER_SAMPLE, connected_to=("a",)),
+    Row("inside", "Dense", ("batch", 8), depth=1, multiply_adds=PER_SAMPLE, connected_to=("a",)),
+    Row("last", "Dense", ("batch", 8), depth=1, connected_to=("inside",)),
+    Row("b", "Dense", ("batch", 8), connected_to=("last",)),
+    Row("sum", "Add", ("batch", 8), connected_to=("b", "last")),
+)
+
+
+def column(table: ShapeTable, heading: str) -> list[str]:
+    """What the text has under a heading; nothing where a line ends before."""
+    lines = table.text().split("\n\n")[0].splitlines()
+    start = lines[0].index(heading)
+    return [line[start:].strip() for line in lines[1:]]
+
+
+def test_only_branches_say_where_they_come_from():
+    assert column(ShapeTable(BRANCHED), "input from") == ["", "", "", "", "", "", "b, net"]
+    assert "input from" not in ShapeTable(BRANCHED[:4]).text()
+
+
+def test_multiply_adds_are_told_for_one_sample_and_in_all():
+    table = ShapeTable(BRANCHED)
+    assert re.findall(r"[\d.]+ k", "\n".join(column(table, "multiply-adds"))) == ["1.00 k"] * 3
+    assert "multiply-adds  2.00 k a sample" in table.text()
+    assert "multiply-adds" not in ShapeTable(ROWS).text()
+
+
+def test_a_row_whose_cost_is_not_known_says_so():
+    table = ShapeTable([Row("a", "Dense", ("batch", 2), multiply_adds=PER_SAMPLE), Row("b", "Own", "?")])
+    assert column(table, "multiply-adds")[1].startswith("–")
+
+
+MEMORY = StepMemory(
+    4000, 4000, 8000, Amount.product("batch", 1000), (Amount.product("batch", 100),), True, 10**5
+)
+
+
+def test_the_memory_of_a_step_and_what_fits():
+    text = ShapeTable(BRANCHED, memory=MEMORY, batch=16).text()
+    assert (
+        "training step  34.4 KiB at batch 16 = parameters 3.9 KiB + gradients 3.9 KiB + optimizer 7.8 KiB"
+        in text
+    )
+    assert text.endswith("limit          batch <= 64 fits in 97.7 KiB")
+    data = script_data(ShapeTable(BRANCHED, memory=MEMORY, batch=16).html())
+    assert data["sizes"] == {"batch": 16}
+    assert data["memory"] == {
+        "fixed": 16000,
+        "parts": [["parameters", 4000], ["gradients", 4000], ["optimizer", 8000]],
+        "kept": "1000*batch",
+        "largest": ["100*batch"],
+        "limit": 10**5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("memory", "sizes", "sentence"),
+    [
+        (StepMemory(10, 0, 0, limit=9), {"batch": 1}, "not even one sample fits in 9 B"),
+        (StepMemory(10, 0, 0, limit=9), {}, "does not fit in 9 B"),
+        (StepMemory(10, 0, 0, limit=10), {}, "fits in 10 B"),
+        (StepMemory(10, 0, 0), {"batch": 1}, ""),
+        (StepMemory(1, 0, 0, limit=10), {"batch": 1}, "batch <= 1,048,576 fits in 10 B"),
+        (
+            StepMemory(1, 0, 0, Amount.product("batch", "t"), limit=33),
+            {"batch": 1, "t": 8},
+            "batch <= 4 fits in 33 B",
+        ),
+    ],
+)
+def test_what_fits_in_words(memory, sizes, sentence):
+    assert memory.sentence(sizes) == sentence
+
+
+def test_rows_inside_others_say_how_deep_they_are():
+    found = Tags(ShapeTable(BRANCHED).html()).found
+    depths = [
+        attributes.get("data-depth")
+        for tag, attributes in found
+        if tag == "tr" and "data-layer" in attributes
+    ]
+    assert depths == [None, None, None, "1", "1", None, None]

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kerasmagic.callbacks import Intervention
 from kerasmagic.foundation import options
-from kerasmagic.training.events import RunEnded, Sink
+from kerasmagic.training.control import RunControl
+from kerasmagic.training.events import Intervened, RunEnded, Sink
 from kerasmagic.widgets import sink as sink_module
 from kerasmagic.widgets.chart import charts
 from kerasmagic.widgets.reducer import RunState
@@ -130,22 +132,86 @@ def test_a_run_that_ends_before_it_trains(notebook):
     assert 'data-state="interrupted"' in notebook.updated[0]["text/html"]
 
 
-def test_the_stop_button_is_seen_by_the_loop(notebook):
-    sink = NotebookSink()
+def test_what_a_reader_asks_for_reaches_the_run_and_shows_until_it_is_done(notebook):
+    sink, control = NotebookSink(), RunControl("digits")
+    sink.attach(control)
     sink.emit(started())
-    assert sink._widget is not None
-    assert not sink.stop_requested
-    sink._widget._on_message(sink._widget, {"kind": "stop"}, [])
-    assert sink.stop_requested
-    assert sink._widget.stopping
+    widget = sink._widget
+    assert widget is not None
+    assert control.keeps_best
+    widget._on_message(widget, {"kind": "rewind"}, [])
+    widget._on_message(widget, {"kind": "learning_rate", "value": 0.5}, [])
+    assert [tuple(request) for request in control.take()] == [("rewind", None), ("learning_rate", 0.5)]
+    sink.emit(Intervened(Intervention("rewind", 0, 3, 3, message="went back"), 1.0))
+    assert sink._publisher is not None
+    state = sink._publisher.close()
+    assert state.controls.asked == ("learning_rate",)
+    assert widget.panel["note"] == "step 3: went back"
 
 
 def test_messages_of_no_meaning_are_ignored():
-    widget = TrainingWidget()
-    for content in ("stop", None, {"kind": "other"}, ["stop"]):
+    widget, seen = TrainingWidget(), []
+    widget.steer = lambda kind, value: seen.append(kind)
+    wrong = [
+        {"kind": "learning_rate", "value": value} for value in (None, "1", -1, float("nan"), 1e999, True)
+    ]
+    for content in ("stop", None, {"kind": "other"}, {"kind": ["stop"]}, ["stop"], *wrong):
         widget._on_message(widget, content, [])
-    assert not widget.stop_requested
+    assert seen == []
     widget.close()
+
+
+def test_a_view_whose_run_is_over_asks_nobody(notebook):
+    sink, control = NotebookSink(), RunControl("digits")
+    sink.attach(control)
+    sink.emit(started())
+    assert sink._widget is not None
+    steer = sink._widget.steer
+    control.end("finished")
+    feed(sink, [RunEnded("finished", "", 1.0)])
+    steer("pause", None)
+    assert not control.pending
+
+
+def test_views_of_runs_of_one_name_live_side_by_side_while_they_are_on(notebook):
+    sinks, controls = [NotebookSink(), NotebookSink()], [RunControl("digits"), RunControl("digits")]
+    for sink, control in zip(sinks, controls, strict=True):
+        sink.attach(control)
+        feed(sink, whole_run()[:-1])
+    assert all(sink._widget is not None for sink in sinks)
+    controls[0].end("finished")
+    sinks[0].emit(whole_run()[-1])
+    assert sinks[1]._widget is not None
+    sinks[1].emit(whole_run()[-1])
+    assert len(notebook.updated) == 2
+    assert NotebookSink._live == {}
+
+
+def test_a_page_loaded_again_keeps_the_view_until_the_next_run(notebook):
+    sinks = [NotebookSink(), NotebookSink()]
+    feed(sinks[0], whole_run()[:-1])
+    widget = sinks[0]._widget
+    assert widget is not None
+    for _ in range(2):
+        widget._on_message(widget, {"kind": "shown"}, [])
+    sinks[0].emit(whole_run()[-1])
+    assert widget.comm is not None
+    assert widget.view["state"] == "finished"
+    assert not widget.panel["live"]
+    sinks[1].emit(started())
+    assert widget.comm is None
+    assert NotebookSink._kept == []
+
+
+def test_a_widget_closed_by_hand_leaves_the_run_and_its_picture_alone(notebook):
+    sink = NotebookSink()
+    events = whole_run()
+    feed(sink, events[:8])
+    assert sink._widget is not None
+    sink._widget.close()
+    feed(sink, events[8:])
+    assert sink.error is None
+    assert 'data-state="finished"' in notebook.updated[0]["text/html"]
 
 
 def test_the_widget_sends_float32_points():

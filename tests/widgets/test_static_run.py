@@ -13,6 +13,7 @@ from kerasmagic.foundation import options
 from kerasmagic.training.events import StepsDone, WeightsSeen
 from kerasmagic.widgets import static_run
 from kerasmagic.widgets.chart import charts
+from kerasmagic.widgets.static_chart import svg as svg_of
 from tests.widgets.markup import Tags
 from tests.widgets.runs import HOSTILE, epoch, histogram, started, state_after, whole_run
 
@@ -30,7 +31,7 @@ def test_html_is_well_formed_and_says_how_it_ended(outcome):
 
 def test_every_svg_is_xml_without_numbers_that_are_not():
     for chart in charts(state_after(whole_run())):
-        svg = static_run.svg(chart)
+        svg = svg_of(chart)
         assert ElementTree.fromstring(svg).get("role") == "img"
         assert "nan" not in svg
         assert svg.count("<path") == 3
@@ -41,7 +42,7 @@ def test_a_curve_is_broken_where_it_is_not_finite():
     events = [
         StepsDone(0, index + 1, index + 1, 32, {"loss": loss}, 0.1) for index, loss in enumerate(losses)
     ]
-    svg = static_run.svg(charts(state_after([started(), *events]))[0])
+    svg = svg_of(charts(state_after([started(), *events]))[0])
     path = re.search(r'<path d="([^"]*)"', svg)
     assert path is not None
     assert re.sub(r"[^A-Z]", "", path.group(1)) == "MLML"
@@ -51,15 +52,23 @@ def test_hostile_names_are_text():
     events = whole_run("failed", HOSTILE, model=HOSTILE, device=HOSTILE, metrics=("loss", HOSTILE))
     events.insert(-1, StepsDone(3, 10, 40, 32, {HOSTILE: 1.0}, 2.4))
     events.insert(-1, WeightsSeen(40, {f'"><script>{HOSTILE}/w': histogram()}, 2.4))
-    found = Tags(static_run.html(state_after(events))).found
-    assert {tag for tag, _ in found}.isdisjoint({"img", "script", "a", "link", "iframe"})
+    html = static_run.html(state_after(events))
+    found = Tags(html).found
+    assert {tag for tag, _ in found}.isdisjoint({"a", "link", "iframe"})
+    assert Tags(html).loaded() == set()
+    assert [tag for tag, _ in found].count("script") == 1
+    code = html[html.index("<script>") + len("<script>") : html.rindex("</script>")]
+    assert HOSTILE.replace("<", "\\u003c") in code
+    assert not re.search(r"<[!/a-z]", code)
     assert not any(name.startswith("on") for _, attributes in found for name in attributes)
     assert any(attributes.get("data-metric") == HOSTILE for _, attributes in found)
 
 
 def test_html_needs_nothing_from_elsewhere():
     html = static_run.html(state_after(whole_run()))
-    assert not re.search(r"url\(|@import|https?:|<script|src=|href=", html)
+    html = html.replace("http://www.w3.org/2000/svg", "a name, which nobody loads")
+    assert not re.search(r"url\(|@import|https?:|import\(|fetch\(|href=", html)
+    assert Tags(html).loaded() == set()
 
 
 @pytest.mark.parametrize("events", [[], [started()], [started(steps=None, validation=False)]])
@@ -111,6 +120,6 @@ def test_the_bundle():
 
 def test_a_single_epoch_is_a_dot_that_can_be_seen():
     events = [started(), *epoch(0, 0.0)]
-    svg = static_run.svg(charts(state_after(events))[0])
+    svg = svg_of(charts(state_after(events))[0])
     assert svg.count('h0.01" fill="none" stroke-linejoin="round" stroke-linecap="round"') == 2
     assert svg.count('stroke-width="4"') == 2

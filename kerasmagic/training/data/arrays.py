@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from kerasmagic.core import tree
+from kerasmagic.core.transfer import on_device
 from kerasmagic.foundation.config import floatx
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 
@@ -99,25 +99,28 @@ class ArrayBatches:
         self.shuffle = shuffle
         self.steps = math.ceil(self.samples / self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        order = np.arange(self.samples)
+    def rows(self) -> Iterator[np.ndarray]:
+        """Yield the rows that each batch of an epoch consists of, as integers."""
+        order = np.arange(self.samples, dtype=np.int32)
+        starts = np.arange(self.steps) * self.batch_size
         if self.shuffle == "batch":
             starts = _permutation(self.steps) * self.batch_size
-        else:
-            starts = np.arange(self.steps) * self.batch_size
-            if self.shuffle:
-                order = _permutation(self.samples)
+        elif self.shuffle:
+            order = _permutation(self.samples).astype(np.int32)
+        for start in starts:
+            yield order[start : start + self.batch_size]
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         # Overridden steps unpack batches as `x, y = data`: nothing stands for what was not given.
         parts = 1 + max(index for index, part in enumerate(self.data) if index == 0 or part is not None)
-        for start in starts:
-            rows = order[start : start + self.batch_size]
-            yield tuple(self._batch(part, start, rows) for part in self.data[:parts])
+        for rows in self.rows():
+            yield tuple(self._batch(part, rows) for part in self.data[:parts])
 
-    def _batch(self, part: Any, start: int, rows: np.ndarray) -> Any:
+    def _batch(self, part: Any, rows: np.ndarray) -> Any:
         def cut(leaf: Any) -> Any:
             if leaf is None:
                 return None
-            return leaf[rows] if self.shuffle is True else leaf[start : start + len(rows)]
+            return leaf[rows] if self.shuffle is True else leaf[rows[0] : rows[0] + len(rows)]
 
         return tree.map_structure(cut, part)
 
@@ -172,7 +175,7 @@ def standardize(x: Any) -> Any:
 
 def to_device(batch: Any) -> Any:
     """Return the batch as JAX arrays, floats in the default type."""
-    return tree.map_structure(lambda x: None if x is None else jnp.asarray(standardize(x)), batch)
+    return tree.map_structure(lambda x: None if x is None else on_device(standardize(x)), batch)
 
 
 def _as_numpy(x: Any) -> Any:

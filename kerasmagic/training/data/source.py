@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasmagic.core import tree
 from kerasmagic.foundation.errors import InvalidArgument
-from kerasmagic.training.data import py_dataset
+from kerasmagic.training.data import py_dataset, table
 from kerasmagic.training.data.arrays import ArrayBatches, class_weights_of, is_array_data, unlist
 from kerasmagic.training.data.py_dataset import PyDataset
 
@@ -30,9 +30,11 @@ class Source:
         samples: Samples in an epoch, if known.
         one_pass: Whether there is only one pass over the data, as with a generator.
         arrays: ``(x, y, sample_weight)``, where all of it is in memory.
+        rows: Gives the same batches as ``batches``, as the rows of ``arrays`` that each consists of.
         peek: Gives the first batch alone, where that is cheaper than beginning an epoch.
         on_epoch_begin: Called before each epoch.
         on_epoch_end: Called after each epoch.
+        table: Where the rows of a batch are to be found, once batches are rows.
     """
 
     batches: Callable[[], Iterator[Any]]
@@ -41,9 +43,11 @@ class Source:
     samples: int | None = None
     one_pass: bool = False
     arrays: tuple[Any, ...] | None = None
+    rows: Callable[[], Iterator[np.ndarray]] | None = None
     peek: Callable[[], Iterator[Any]] | None = None
     on_epoch_begin: Callable[[], None] | None = None
     on_epoch_end: Callable[[], None] | None = None
+    table: table.Table | None = None
 
     def first(self) -> Any:
         """Return the first batch; it is not lost for the epoch."""
@@ -59,6 +63,12 @@ class Source:
             getattr(iterator, "close", lambda: None)()
         self.batches = functools.partial(_of_one_form, self.batches, _form(batch))
         return batch
+
+    def keep_on_device(self) -> None:
+        """Let epochs consist of rows of ``table`` from now on, if the data is arrays that fit there."""
+        if self.rows is not None and self.arrays is not None and table.fits(self.arrays):
+            parts = 1 + max(i for i, part in enumerate(self.arrays) if i == 0 or part is not None)
+            self.table, self.batches = table.Table(self.arrays[:parts]), self.rows
 
     def begin_epoch(self) -> None:
         """Tell the data that an epoch begins."""
@@ -200,7 +210,12 @@ def _from_arrays(x: Any, y: Any, sample_weight: Any, batch_size: int | None, shu
     x, y, sample_weight = (unlist(part) for part in (x, y, sample_weight))
     batches = ArrayBatches((x, y, sample_weight), batch_size or 32, shuffle)
     return Source(
-        lambda: iter(batches), batches.steps, batches.batch_size, batches.samples, arrays=batches.data
+        lambda: iter(batches),
+        batches.steps,
+        batches.batch_size,
+        batches.samples,
+        arrays=batches.data,
+        rows=batches.rows,
     )
 
 

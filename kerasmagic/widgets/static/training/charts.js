@@ -1,7 +1,13 @@
-// Curves on canvases. The kernel sends finished ticks and float32 points.
+// Curves on canvases. The kernel sends finished ticks and float32 points; the page smooths, scales and reads them.
 
 const MARGIN = { left: 46, right: 8, top: 8, bottom: 20 };
 const GRID_ALPHA = 0.65;
+const LOOKS = {
+  earlier: { colour: "soft", width: 1, alpha: 0.45, dash: [] },
+  step: { colour: "accent", width: 1, alpha: 0.5, dash: [] },
+  epoch: { colour: "accent", width: 2, alpha: 1, dash: [] },
+  validation: { colour: "ink", width: 1.5, alpha: 1, dash: [5, 3] },
+};
 
 function buildSeries(parent, name, label) {
   const box = make("span", "km-series", parent, { series: name });
@@ -13,13 +19,12 @@ function buildSeries(parent, name, label) {
 function buildChart(parent, row, hasValidation) {
   const box = make("figure", "km-chart", parent, { metric: row.name });
   const head = make("figcaption", "km-chart-head", box);
-  setText(make("span", "km-chart-name", head), row.label);
+  const name = make("span", "km-chart-name", head);
   const train = buildSeries(head, "train", "training");
   const validation = hasValidation ? buildSeries(head, "validation", "validation") : null;
-  const canvas = make("canvas", "km-plot", box);
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", row.label);
-  return { name: row.name, train, validation, canvas };
+  const place = { name: row.name, label: name, train, validation, canvas: make("canvas", "km-plot", box) };
+  makeReadable(place, box);
+  return place;
 }
 
 function syncCharts(dom, charts, view) {
@@ -29,18 +34,23 @@ function syncCharts(dom, charts, view) {
     charts = view.rows.map((row) => buildChart(dom.charts, row, view.has_validation));
   }
   view.rows.forEach((row, i) => {
-    setText(charts[i].train, row.train);
-    if (charts[i].validation) setText(charts[i].validation, row.validation);
+    charts[i].row = row;
+    showLegend(charts[i]);
   });
   return charts;
 }
 
 function scales(chart, width, height) {
+  const log = scaling.log && chart.log;
+  const axis = log || chart.y;
+  const warp = log ? Math.log10 : (value) => value;
   const across = (width - MARGIN.left - MARGIN.right) / (chart.x.high - chart.x.low || 1);
-  const down = (height - MARGIN.top - MARGIN.bottom) / (chart.y.high - chart.y.low || 1);
+  const down = (height - MARGIN.top - MARGIN.bottom) / (warp(axis.high) - warp(axis.low) || 1);
   return {
+    axis,
     x: (value) => MARGIN.left + (value - chart.x.low) * across,
-    y: (value) => height - MARGIN.bottom - (value - chart.y.low) * down,
+    y: (value) => height - MARGIN.bottom - (warp(value) - warp(axis.low)) * down,
+    unplaceX: (pixel) => chart.x.low + (pixel - MARGIN.left) / across,
   };
 }
 
@@ -51,7 +61,7 @@ function drawAxes(pen, chart, scale, theme, width, height) {
   pen.lineWidth = 1;
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  const levels = chart.y.ticks.length ? chart.y.ticks : [[chart.y.low, ""]];
+  const levels = scale.axis.ticks.length ? scale.axis.ticks : [[scale.axis.low, ""]];
   for (const [value, label] of levels) {
     const y = Math.round(scale.y(value)) + 0.5;
     pen.beginPath();
@@ -72,30 +82,54 @@ function drawAxes(pen, chart, scale, theme, width, height) {
   }
 }
 
-function drawLine(pen, series, points, scale, theme) {
-  const look = {
-    step: { colour: theme.accent, width: 1, alpha: 0.5, dash: [] },
-    epoch: { colour: theme.accent, width: 2, alpha: 1, dash: [] },
-    validation: { colour: theme.ink, width: 1.5, alpha: 1, dash: [5, 3] },
-  }[series.kind];
-  pen.save();
-  Object.assign(pen, { strokeStyle: look.colour, lineWidth: look.width, globalAlpha: look.alpha, lineJoin: "round" });
-  pen.setLineDash(look.dash);
+// The mean of the values so far in which each older one counts less, as in `curve.smoothed`.
+function smoothed(values, weight) {
+  let total = 0;
+  let mass = 0;
+  return values.map((value) => {
+    if (!Number.isFinite(value)) return value;
+    total = total * weight + value;
+    mass = mass * weight + 1;
+    return total / mass;
+  });
+}
+
+function pointsOf(series, points) {
+  const end = series.offset + series.count;
+  return { x: points.subarray(series.offset, end), y: points.subarray(end, end + series.count) };
+}
+
+function strokeLine(pen, xs, ys, scale) {
   pen.beginPath();
   let pendown = false;
-  for (let i = 0; i < series.count; i += 1) {
-    const x = points[series.offset + i];
-    const y = points[series.offset + series.count + i];
+  for (let i = 0; i < xs.length; i += 1) {
+    const y = scale.y(ys[i]);
     if (!Number.isFinite(y)) pendown = false;
-    else if (pendown) pen.lineTo(scale.x(x), scale.y(y));
+    else if (pendown) pen.lineTo(scale.x(xs[i]), y);
     else {
-      pen.moveTo(scale.x(x), scale.y(y));
+      pen.moveTo(scale.x(xs[i]), y);
       pendown = true;
     }
   }
   pen.stroke();
-  if (series.count === 1 && pendown && series.kind !== "step") {
-    drawDot(pen, scale.x(points[series.offset]), scale.y(points[series.offset + 1]), look.colour, 2, true);
+}
+
+function drawLine(pen, series, points, scale, theme) {
+  const look = LOOKS[series.kind];
+  const { x, y } = pointsOf(series, points);
+  pen.save();
+  Object.assign(pen, { strokeStyle: theme[look.colour], lineWidth: look.width, globalAlpha: look.alpha, lineJoin: "round" });
+  pen.setLineDash(look.dash);
+  if (scaling.smoothing > 0) {
+    if (series.kind !== "earlier") {
+      Object.assign(pen, { lineWidth: 1, globalAlpha: 0.3 * look.alpha });
+      strokeLine(pen, x, y, scale);
+    }
+    Object.assign(pen, { lineWidth: look.width, globalAlpha: look.alpha });
+    strokeLine(pen, x, smoothed(y, scaling.smoothing), scale);
+  } else strokeLine(pen, x, y, scale);
+  if (series.count === 1 && Number.isFinite(scale.y(y[0])) && series.kind !== "step") {
+    drawDot(pen, scale.x(x[0]), scale.y(y[0]), theme[look.colour], 2, true);
   }
   pen.restore();
 }
@@ -110,12 +144,21 @@ function drawDot(pen, x, y, colour, radius, filled) {
   else pen.stroke();
 }
 
-function drawChart(canvas, chart, points, theme) {
+// `place` keeps what it shows, so that it can draw itself again when a reader points at it.
+function showChart(place, chart, points, theme) {
+  Object.assign(place, { chart, points, theme });
+  setAttribute(place.canvas, "aria-label", chart.summary);
+  drawChart(place);
+}
+
+function drawChart(place) {
+  const { canvas, chart, points, theme } = place;
+  if (!chart) return;
   const { pen, width, height } = fitCanvas(canvas);
   if (width === 0) return;
   const scale = scales(chart, width, height);
   drawAxes(pen, chart, scale, theme, width, height);
   for (const series of chart.series) drawLine(pen, series, points, scale, theme);
   if (chart.best) drawDot(pen, scale.x(chart.best[0]), scale.y(chart.best[1]), theme.ink, 3.5, false);
-  setAttribute(canvas, "aria-label", chart.summary);
+  drawReading(place, pen, scale, height);
 }

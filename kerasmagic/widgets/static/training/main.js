@@ -1,42 +1,35 @@
 // Builds the training view from its parts and redraws what changed. The files of this folder are joined into one module.
 
-function build(el, onStop) {
+function build(el, send) {
   const root = make("div", "km-training", el, { state: "empty" });
-  const head = buildHead(root, onStop);
-  const figures = buildFigures(root);
+  const head = buildHead(root);
+  const { figures, small } = buildFigures(root);
   const bars = { run: buildBar(root, "run", "Training progress"), epoch: buildBar(root, "epoch", "Progress of this epoch") };
+  const controls = make("div", "km-control-box", root);
   const message = make("div", "km-message", root);
   message.setAttribute("role", "alert");
+  const advice = buildAdvice(root);
+  const times = buildTimes(root);
+  const toolbar = buildToolbar(root, "");
   const charts = make("div", "km-charts", root);
-  const weightsHead = make("div", "km-weights-head", root);
-  setText(make("span", "", weightsHead), "weights");
-  const weightsNote = make("span", "km-soft", weightsHead);
-  const weights = make("div", "km-weights", root);
-  weights.tabIndex = 0;
-  weights.setAttribute("role", "group");
-  weights.setAttribute("aria-label", "Weight histograms");
-  return { root, ...head, figures, bars, message, charts, weightsHead, weightsNote, weights };
+  const weights = buildWeights(root, send);
+  return { root, ...head, figures, small, bars, controls, message, advice, times, toolbar, charts, weights };
 }
 
 function render({ model, el }) {
-  let stopping = false;
-  const dom = build(el, () => {
-    stopping = true;
-    model.send({ kind: "stop" });
-    schedule("view");
-  });
+  const dom = build(el, (message) => model.send(message));
+  const showPanel = connectControls(dom.controls, model, () => schedule("panel"));
   const dirty = new Set();
   let charts = [];
-  let histograms = [];
   let theme = null;
   let frame = 0;
 
   function drawCurves() {
-    theme ??= readTheme(dom);
+    theme ??= readTheme(dom.root);
     const points = floats(model.get("curves"));
     for (const chart of model.get("curve_index")) {
       const place = charts.find((one) => one.name === chart.name);
-      if (place) drawChart(place.canvas, chart, points, theme);
+      if (place) showChart(place, chart, points, theme);
     }
   }
 
@@ -44,15 +37,17 @@ function render({ model, el }) {
     frame = 0;
     const view = model.get("view");
     if (dirty.has("view") && view.state) {
-      stopping &&= view.state === "running" || view.state === "compiling";
-      showReadout(dom, view, stopping || model.get("stopping"));
+      showReadout(dom, view);
       const before = charts;
       charts = syncCharts(dom, charts, view);
       if (charts !== before) dirty.add("curves");
     }
+    if (dirty.has("panel")) showPanel();
     if (dirty.has("weights")) {
-      histograms = showHistograms(dom, histograms, model.get("weight_index"), floats(model.get("weights")));
+      theme ??= readTheme(dom.root);
+      showWeights(dom.weights, model.get("weight_view"), model.get("weight_index"), model.get("weights"), theme);
     }
+    if (dirty.has("advice")) showAdvice(dom.advice, model.get("advice"));
     if (dirty.has("curves")) drawCurves();
     dirty.clear();
   }
@@ -65,21 +60,24 @@ function render({ model, el }) {
   function repaint() {
     theme = null;
     schedule("curves");
+    schedule("weights");
   }
 
-  const listeners = { view: "view", stopping: "view", curve_index: "curves", curves: "curves", weight_index: "weights", weights: "weights" };
+  const listeners = { view: "view", panel: "panel", curve_index: "curves", curves: "curves", weight_view: "weights", weight_index: "weights", weights: "weights", advice: "advice" };
   for (const [trait, part] of Object.entries(listeners)) model.on(`change:${trait}`, () => schedule(part));
-  const unwatch = watchTheme(() => {
-    repaint();
-    // A theme's style sheet may arrive after the attribute that names it.
-    setTimeout(repaint, 300);
+  const unwatch = watchTheme(repaint);
+  const unscale = watchScaling(() => {
+    dom.toolbar.show();
+    schedule("curves");
   });
   const resize = new ResizeObserver(() => schedule("curves"));
   resize.observe(dom.charts);
-  ["view", "weights", "curves"].forEach(schedule);
+  model.send({ kind: "shown" });
+  ["view", "panel", "advice", "weights", "curves"].forEach(schedule);
   return () => {
     cancelAnimationFrame(frame);
     unwatch();
+    unscale();
     resize.disconnect();
   };
 }

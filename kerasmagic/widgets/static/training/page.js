@@ -26,15 +26,16 @@ function floats(view) {
 }
 
 // The computed colour of an element is concrete where a custom property may still be an expression.
-function readTheme(dom) {
-  const colour = (node) => getComputedStyle(node).color;
-  const style = getComputedStyle(dom.root);
-  const probe = make("span", "km-accent", dom.root);
-  const accent = colour(probe);
-  probe.className = "km-line";
-  const line = colour(probe);
+function readTheme(root) {
+  const probe = make("span", "", root);
+  const colour = (name) => {
+    probe.className = name;
+    return getComputedStyle(probe).color;
+  };
+  const theme = { soft: colour("km-soft"), accent: colour("km-accent"), line: colour("km-line") };
   probe.remove();
-  return { ink: style.color, soft: colour(dom.about), accent, line, font: `11px ${style.fontFamily}` };
+  const style = getComputedStyle(root);
+  return { ...theme, ink: style.color, font: `11px ${style.fontFamily}` };
 }
 
 function fitCanvas(canvas) {
@@ -42,7 +43,7 @@ function fitCanvas(canvas) {
   const width = canvas.clientWidth;
   const height = canvas.clientHeight;
   const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
+  if (w && (canvas.width !== w || canvas.height !== h)) Object.assign(canvas, { width: w, height: h });
   const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, width, height);
@@ -50,14 +51,19 @@ function fitCanvas(canvas) {
 }
 
 function watchTheme(redraw) {
-  const observer = new MutationObserver(redraw);
+  const change = () => {
+    redraw();
+    // A theme's style sheet may arrive after the attribute that names it, and hide the page until then.
+    setTimeout(redraw, 300);
+  };
+  const observer = new MutationObserver(change);
   for (const node of [document.documentElement, document.body]) {
     observer.observe(node, { attributes: true, attributeFilter: THEME_ATTRIBUTES });
   }
   const scheme = window.matchMedia("(prefers-color-scheme: dark)");
-  scheme.addEventListener("change", redraw);
+  scheme.addEventListener("change", change);
   return () => {
     observer.disconnect();
-    scheme.removeEventListener("change", redraw);
+    scheme.removeEventListener("change", change);
   };
 }

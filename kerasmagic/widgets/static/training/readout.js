@@ -1,15 +1,12 @@
 // The head of the training view: what runs, how far it is, and the numbers that matter.
 
-function buildHead(root, onStop) {
+function buildHead(root) {
   const head = make("div", "km-head", root);
   const title = make("span", "km-title", head);
   const about = make("span", "km-about", head);
   const status = make("span", "km-status", head);
   status.setAttribute("role", "status");
-  const stop = make("button", "km-stop", head);
-  stop.type = "button";
-  stop.addEventListener("click", onStop);
-  return { title, about, status, stop };
+  return { title, about, status };
 }
 
 function buildFigure(parent, name) {
@@ -25,8 +22,8 @@ function buildFigures(root) {
   const row = make("div", "km-figures", root);
   const figures = { main: buildFigure(row, "main"), time: buildFigure(row, "time") };
   const small = make("div", "km-small", row);
-  for (const name of ["epoch", "batch", "speed"]) figures[name] = buildFigure(small, name);
-  return figures;
+  for (const name of ["epoch", "batch", "speed", "memory"]) figures[name] = buildFigure(small, name);
+  return { figures, small };
 }
 
 function buildBar(root, name, label) {
@@ -45,20 +42,42 @@ function showBar(bar, fraction, text) {
   setAttribute(bar, "aria-valuetext", text);
 }
 
-function showReadout(dom, view, stopping) {
+// What the time went into: a bar of shares with the seconds beside it.
+function buildTimes(root) {
+  const row = make("div", "km-times", root);
+  row.setAttribute("role", "group");
+  row.setAttribute("aria-label", "Time spent");
+  return { row, bar: make("div", "km-times-bar", row), labels: make("div", "km-times-labels", row), parts: [] };
+}
+
+function showTimes(times, parts) {
+  while (times.parts.length < parts.length) {
+    const { name } = parts[times.parts.length];
+    const share = make("div", "km-time", times.bar, { time: name });
+    const label = make("span", "km-time-label", times.labels, { time: name });
+    make("span", "km-time-swatch", label);
+    times.parts.push({ share, name: make("span", "", label), value: make("b", "", label) });
+  }
+  parts.forEach((part, i) => {
+    times.parts[i].share.style.flexGrow = part.share.toFixed(4);
+    setText(times.parts[i].name, part.label);
+    setText(times.parts[i].value, part.value);
+  });
+}
+
+function showReadout(dom, view) {
   dom.root.dataset.state = view.state;
   dom.root.dataset.status = view.status;
   for (const key of ["title", "about", "status", "message"]) setText(dom[key], view[key]);
   dom.title.title = view.title;
-  const running = view.state === "running" || view.state === "compiling";
-  dom.stop.hidden = !running;
-  dom.stop.disabled = stopping;
-  setText(dom.stop, stopping ? "Stopping" : "Stop");
   for (const figure of [...view.main, ...view.figures]) {
+    // Some devices tell of their memory, once there is a run.
+    dom.figures[figure.name] ??= buildFigure(dom.small, figure.name);
     for (const part of ["label", "value", "note"]) setText(dom.figures[figure.name][part], figure[part]);
     dom.figures[figure.name].value.classList.toggle("km-soft", figure.value === "–");
   }
   showBar(dom.bars.run, view.progress, view.progress_text);
   showBar(dom.bars.epoch, view.epoch_progress, `${Math.round(100 * view.epoch_progress)} % of the epoch`);
-  setText(dom.weightsNote, view.weights);
+  showTimes(dom.times, view.times);
+  setText(dom.toolbar.note, view.earlier);
 }

@@ -1,5 +1,4 @@
-// Makes a shape table live: a field for each open dimension, shapes in numbers, the memory of the outputs.
-// The table is on the page already. This text goes into a function in the same output, which calls `enliven`.
+// Sizes and amounts: expressions in the open dimensions, evaluated in the browser.
 
 const TOKEN = /\s*(?:(\d+)|([\p{L}_][\p{L}\p{N}_]*)|(\/\/|[-+*%(),^]))/uy;
 const FUNCTIONS = {
@@ -127,91 +126,35 @@ function memory(bytes) {
   return `${bytes.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} ${units[power]}`;
 }
 
-function make(tag, className, text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text;
-  return node;
+// Three digits and a letter, as the kernel writes large numbers.
+function magnitude(value) {
+  if (value === null) return "–";
+  const letters = ["", "k", "M", "G", "T", "P"];
+  let power = 0;
+  for (; value >= 999.5 && power < letters.length - 1; power += 1) value /= 1000;
+  const digits = power === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return `${value.toFixed(digits)} ${letters[power]}`.trimEnd();
 }
 
-// Adds the column of memory and returns, for each row on the page, the cells that change.
-function addMemory(table) {
-  const lines = [...table.querySelectorAll("tbody tr[data-layer]")];
-  const place = lines[0].querySelector(".km-parameters").cellIndex;
-  const heading = make("th", "km-right", "activations");
-  heading.scope = "col";
-  table.querySelector("thead tr").cells[place].after(heading);
-  for (const cell of table.querySelectorAll("tbody td[colspan]")) cell.colSpan += 1;
-  return lines.map((line) => {
-    const cell = make("td", "km-right km-memory");
-    line.cells[place].after(cell);
-    return { shape: line.querySelector(".km-shape"), memory: cell };
-  });
+// The memory of a training step: what is there anyway, what the backward pass reads, and two large gradients.
+function stepMemory(step, sizes) {
+  const kept = sizeOf(step.kept, sizes);
+  const largest = step.largest.map((amount) => sizeOf(amount, sizes));
+  if (kept === null || largest.includes(null)) return null;
+  return step.fixed + kept + 2 * Math.max(0, ...largest);
 }
 
-function makeField(name, size, onSize) {
-  const label = make("label", "", name === "batch" ? "batch size" : name);
-  const input = make("input", "");
-  Object.assign(input, { type: "number", min: "1", step: "1", value: String(size) });
-  if (name !== "batch") input.setAttribute("aria-label", `size of ${name}`);
-  input.dataset.dimension = name;
-  // JupyterLab would take some keys, such as the arrows, for itself.
-  input.dataset.lmSuppressShortcuts = "true";
-  input.addEventListener("input", () => {
-    const value = Number(input.value);
-    const good = Number.isInteger(value) && value >= 1 && value <= 1e9;
-    input.setAttribute("aria-invalid", String(!good));
-    if (good) onSize(value);
-  });
-  label.append(input);
-  return label;
+function fittingBatch(step, sizes) {
+  let batch = 1;
+  while (batch <= 2 ** 20 && stepMemory(step, { ...sizes, batch }) <= step.limit) batch *= 2;
+  return Math.floor(batch / 2);
 }
 
-function addTotal(root) {
-  const box = make("span", "km-total", "activations ");
-  box.dataset.total = "activations";
-  box.setAttribute("aria-live", "polite");
-  const value = make("b", "");
-  box.append(value);
-  root.querySelector(".km-totals").append(box);
-  return value;
-}
-
-function enlivenOne(root, { sizes: defaults, rows }) {
-  const sizes = { ...defaults };
-  const table = root.querySelector("table");
-  const cells = addMemory(table);
-  const total = addTotal(root);
-  const update = () => {
-    let all = 0;
-    rows.forEach((row, index) => {
-      const values = elements(row.shape, sizes);
-      const bytes = values === null ? null : (values * row.bits) / 8;
-      if (row.leaf) all = all === null || bytes === null ? null : all + bytes;
-      // A long table shows only its first rows.
-      if (index >= cells.length) return;
-      cells[index].shape.textContent = shapeText(row.shape, sizes);
-      cells[index].memory.textContent = memory(bytes);
-    });
-    total.textContent = memory(all);
-  };
-  const fields = Object.entries(sizes).map(([name, size]) =>
-    makeField(name, size, (value) => {
-      sizes[name] = value;
-      update();
-    }),
-  );
-  if (fields.length) {
-    const box = make("div", "km-fields");
-    box.append(...fields);
-    table.before(box);
+function fits(step, sizes) {
+  const place = memory(step.limit);
+  if (!Object.hasOwn(sizes, "batch")) {
+    return stepMemory(step, sizes) <= step.limit ? `fits in ${place}` : `does not fit in ${place}`;
   }
-  update();
-  root.dataset.state = "live";
-}
-
-function enliven(key, data) {
-  if (!data.rows.length) return;
-  const roots = document.querySelectorAll(`.km-shape-table[data-table="${key}"][data-state="static"]`);
-  for (const root of roots) enlivenOne(root, data);
+  const batch = fittingBatch(step, sizes);
+  return batch ? `batch <= ${batch.toLocaleString("en")} fits in ${place}` : `not even one sample fits in ${place}`;
 }

@@ -1,0 +1,89 @@
+"""What was compiled, and why: a program is compiled anew for each form of batch, and each takes its seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+
+@dataclasses.dataclass(frozen=True)
+class Compilation:
+    """A program that was traced and compiled.
+
+    Args:
+        program: ``"train"``, ``"test"`` or ``"predict"``.
+        reason: Why, in words.
+        seconds: How long it took, until the program was sent to the device.
+    """
+
+    program: str
+    reason: str
+    seconds: float
+
+
+class Compilations:
+    """Notes each first call of a program with batches of a form.
+
+    Args:
+        program: What the programs do.
+        note: Called with each compilation.
+        reason: Why the first one is made.
+
+    Example:
+
+    >>> found = []
+    >>> compilations = Compilations("train", found.append)
+    >>> for size in (8, 8, 3):
+    ...     with compilations.watch("one step", (jax.numpy.ones((size, 2)),)):
+    ...         pass
+    >>> [(one.program, one.reason) for one in found]
+    [('train', 'first step'), ('train', 'new batch shape (3, 2)')]
+    """
+
+    def __init__(
+        self, program: str, note: Callable[[Compilation], object] = id, reason: str = "first step"
+    ) -> None:
+        self._program = program
+        self._note = note
+        self._reason = reason
+        self._seen: dict[Any, Any] = {}
+
+    @contextlib.contextmanager
+    def watch(self, program: Any, batch: Any, stacked: bool = False) -> Iterator[None]:
+        """Run the block, in which ``program`` is called.
+
+        Args:
+            program: Tells programs for the same batches apart.
+            batch: Arrays.
+            stacked: Whether ``batch`` is several batches ``(batches, batch, ...)``.
+        """
+        leaves, structure = jax.tree.flatten(batch)
+        form = structure, tuple((leaf.shape[stacked:], leaf.dtype) for leaf in leaves)
+        key = (program, form, leaves[0].shape[:1] if stacked else ())
+        if key in self._seen:
+            yield
+            return
+        reason = self._why(form)
+        begin = time.perf_counter()
+        yield
+        self._seen[key] = form
+        self._note(Compilation(self._program, reason, time.perf_counter() - begin))
+
+    def _why(self, form: Any) -> str:
+        if not self._seen:
+            return self._reason
+        known = list(self._seen.values())
+        if form in known:
+            return "another number of steps at a time"
+        if any(structure == form[0] for structure, _ in known):
+            same_shapes = any(
+                [shape for shape, _ in leaves] == [shape for shape, _ in form[1]] for _, leaves in known
+            )
+            shapes = form[1][0]
+            return f"new batch dtype {shapes[1]}" if same_shapes else f"new batch shape {shapes[0]}"
+        return "other parts in a batch"

@@ -1,0 +1,60 @@
+"""Arrays kept on the device, from which batches are taken there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from kerasmagic.core import tree
+from kerasmagic.training.data.arrays import to_device
+
+# What is larger stays with NumPy: on CPU the copy counts against the same memory, often 1 GiB.
+LARGEST = 256 * 2**20
+LARGEST_SHARE_OF_DEVICE = 0.25
+
+
+class Table:
+    """The samples of a structure of arrays ``(samples, ...)``, as of now; copied to the device once.
+
+    >>> table = Table((np.arange(6.0).reshape(3, 2), np.array([0, 1, 2])))
+    >>> x, y = table.take(np.array([2, 0], "int32"))
+    >>> x.tolist(), y.tolist()
+    ([[4.0, 5.0], [0.0, 1.0]], [2, 0])
+    """
+
+    def __init__(self, data: Any):
+        self.data = to_device(data)
+
+    def take(self, rows: np.ndarray) -> Any:
+        """Return the samples at ``rows``, integers of any shape; ``(*rows.shape, ...)`` each."""
+        return _take(self.data, rows)
+
+    def spec(self, samples: int) -> Any:
+        """Return the shapes and types of a batch of so many samples."""
+        return jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((samples, *leaf.shape[1:]), leaf.dtype), self.data
+        )
+
+    @property
+    def sample_bytes(self) -> int:
+        """The bytes of one sample."""
+        return sum(leaf.nbytes // max(len(leaf), 1) for leaf in jax.tree.leaves(self.data))
+
+
+@jax.jit
+def _take(data: Any, rows: jax.Array) -> Any:
+    # The rows are in bounds by construction; any other mode would compare them all.
+    return jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
+
+
+def fits(data: Any) -> bool:
+    """Whether arrays are small enough to be kept on the device beside the model."""
+    leaves = [leaf for leaf in tree.flatten(data) if leaf is not None]
+    size = sum(leaf.nbytes for leaf in leaves)
+    if all(isinstance(leaf, jax.Array) for leaf in leaves):
+        return True
+    stats = jax.devices()[0].memory_stats() if jax.default_backend() != "cpu" else None
+    limit = (stats or {}).get("bytes_limit")
+    return size <= (LARGEST if limit is None else limit * LARGEST_SHARE_OF_DEVICE)
