@@ -16,7 +16,6 @@ from kerasmagic.core.layer import Layer
 from kerasmagic.foundation import registry
 from kerasmagic.foundation.errors import NotSerializable
 from kerasmagic.foundation.naming import to_snake_case
-from kerasmagic.language.binding import command_slots
 from kerasmagic.language.readings import TABLE_ROLES, call_readings, readings_of
 from kerasmagic.language.vocabulary import CallWords, Vocabulary
 
@@ -137,7 +136,7 @@ class TextSource:
         """Return arguments for the command form: numbers by position, words by themselves."""
         left = dict(arguments)
         shown = []
-        for name in command_slots(words):
+        for name in words.command_slots:
             if name not in left or name == "strides" or not _is_plain(left[name]):
                 break
             shown.append(self.argument(words, name, left.pop(name)))

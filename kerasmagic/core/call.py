@@ -24,6 +24,7 @@ from kerasmagic.core.masking import get_keras_mask, set_keras_mask
 from kerasmagic.core.symbolic import KerasTensor, Node, any_symbolic
 from kerasmagic.core.variable import Variable
 from kerasmagic.foundation.errors import InvalidArgument, KerasMagicError, UnexpectedArgument
+from kerasmagic.foundation.signature import signature
 
 if TYPE_CHECKING:
     from kerasmagic.core.layer import Layer
@@ -277,7 +278,7 @@ def align(
         InvalidArgument: If a name does not end in ``_shape`` or matches no argument of ``call``.
     """
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    names = [p.name for p in inspect.signature(function).parameters.values() if p.kind not in variadic]
+    names = [p.name for p in signature(function).parameters.values() if p.kind not in variadic]
     if len(names) == 1:
         return {names[0]: next(iter(shapes.values()), None)}
     for name in names:

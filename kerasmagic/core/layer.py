@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from kerasmagic.core.variable import Variable
 from kerasmagic.foundation.arguments import deprecated
 from kerasmagic.foundation.errors import InvalidArgument, KerasMagicError
 from kerasmagic.foundation.registry import REGULARIZERS
+from kerasmagic.foundation.signature import signature
 from kerasmagic.foundation.views import displayed
 
 _LOCKED = (
@@ -44,7 +44,7 @@ def _recorded(build: Callable[..., None]) -> Callable[..., None]:
             raise
         finally:
             self._building = False
-        given = inspect.signature(build).bind(self, *args, **kwargs).arguments
+        given = signature(build).bind(self, *args, **kwargs).arguments
         given.pop("self", None)
         self._build_shapes_dict = {name: value for name, value in given.items() if name != "kwargs"}
         self.built = True
@@ -129,7 +129,7 @@ class Layer(Configurable):
         self._trainable = trainable
         self._remat_mode = remat.current_mode()
         self._losses: list[Any] = []
-        self._call_signature = inspect.signature(self.call)
+        self._call_signature = signature(self.call)
         self._call_context_args = {"training"}
         self._supports_masking = self._has_own("compute_mask")
         self._build_shapes_dict: dict[str, Any] | None = None

@@ -12,6 +12,8 @@ from typing import Any
 
 from kerasmagic.foundation.errors import InvalidArgument
 
+_PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
+
 
 class Tracker:
     """Sorts what it sees into stores, each with a predicate; the first that fits takes it.
@@ -26,7 +28,8 @@ class Tracker:
 
     def track(self, value: Any) -> Any:
         """Take note of ``value`` and return it, a container in its watched form."""
-        if isinstance(value, (TrackedList, TrackedDict, TrackedSet)):
+        # Most attributes are plain values: a model of many layers sets thousands of them.
+        if type(value) in _PLAIN or isinstance(value, (TrackedList, TrackedDict, TrackedSet)):
             return value
         for predicate, store in self.stores.values():
             if predicate(value):

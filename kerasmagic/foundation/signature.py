@@ -9,10 +9,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Mapping
+import types
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 REQUIRED: Any = inspect.Parameter.empty
+_read: weakref.WeakKeyDictionary[types.FunctionType, inspect.Signature] = weakref.WeakKeyDictionary()
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -87,3 +90,24 @@ def handed_on(namespace: Mapping[str, Any], *but: str) -> dict[str, Any]:
 
 def _first_owner(cls: type) -> type:
     return next(c for c in cls.__mro__ if "__init__" in c.__dict__)
+
+
+def signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a function or bound method, read only once for each function.
+
+    >>> class Scale:
+    ...     def call(self, x, factor=2.0): ...
+    >>> str(signature(Scale().call))
+    '(x, factor=2.0)'
+    """
+    inner = getattr(function, "__func__", function)
+    if type(inner) is not types.FunctionType or not isinstance(
+        function, types.FunctionType | types.MethodType
+    ):
+        return inspect.signature(function)
+    found = _read.get(inner)
+    if found is None:
+        found = _read[inner] = inspect.signature(inner)
+    if inner is function:
+        return found
+    return found.replace(parameters=list(found.parameters.values())[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
@@ -159,7 +158,7 @@ class Binding:
         """Return the parameters that values without a name fill, in order."""
         if self.called:
             return [p.name for p in self.words.parameters if p.positional]
-        return command_slots(self.words)
+        return self.words.command_slots
 
     def _too_many(self, value: d.Value, slots: list[str]) -> None:
         taken = (
@@ -168,7 +167,7 @@ class Binding:
         rest = [
             p.name
             for p in self.words.parameters
-            if p.name not in self.bound and takes_plain(self.words, p.name)
+            if p.name not in self.bound and self.words.takes_plain(p.name)
         ]
         hint = (
             f"Name the argument, as in '{rest[0]}={print_value(value)}'."
@@ -347,24 +346,6 @@ class Binding:
         written = f"{self.written}({', '.join(shown)})" if self.called else " ".join([self.written, *shown])
         message = f"{self.words.name} needs {' and '.join(missing)}."
         self.resolver.complain(message, self.name_span, f"Write '{written}'.")
-
-
-def command_slots(words: CallWords) -> list[str]:
-    """Return the parameters that values without a name fill in the command form, in order.
-
-    Nobody counts past a regularizer: what comes behind one, as ``lora_rank`` of ``Dense``, needs its name.
-    """
-    positional = [p.name for p in words.parameters if p.positional]
-    fixed = itertools.takewhile(
-        lambda name: words.role(name) not in ("regularizer", "constraint"), positional
-    )
-    near = [name for name in fixed if takes_plain(words, name)]
-    return near or [name for name in positional if takes_plain(words, name)]
-
-
-def takes_plain(words: CallWords, name: str) -> bool:
-    """Say whether a parameter takes numbers and the like, and no word of a kind."""
-    return words.role(name) in (None, "schedule") and not words.words_for(name)
 
 
 def _quantized(value: d.Value, dtypes: Collection[str]) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
@@ -83,7 +84,11 @@ class CallWords:
 
     def parameter(self, name: str) -> ParameterLike | None:
         """Return the parameter of that name."""
-        return next((p for p in self.parameters if p.name == name), None)
+        return self._by_name.get(name)
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, ParameterLike]:
+        return {p.name: p for p in reversed(self.parameters)}
 
     def role(self, parameter: str) -> Role | None:
         """Return what ``parameter`` takes, or ``None`` for plain values and where there is no such parameter."""
@@ -124,6 +129,22 @@ class CallWords:
     def words_for(self, parameter: str) -> tuple[str, ...]:
         """Return the fixed words that ``parameter`` takes, or ``()``."""
         return self.choices.get(parameter) or (PADDINGS if self.role(parameter) == "padding" else ())
+
+    def takes_plain(self, parameter: str) -> bool:
+        """Say whether a parameter takes numbers and the like, and no word of a kind."""
+        return self.role(parameter) in (None, "schedule") and not self.words_for(parameter)
+
+    @functools.cached_property
+    def command_slots(self) -> list[str]:
+        """The parameters that values without a name fill in the command form, in order.
+
+        Nobody counts past a regularizer: what comes behind one, as ``lora_rank`` of ``Dense``, needs its name.
+        """
+        positional = [p.name for p in self.parameters if p.positional]
+        near = list(
+            itertools.takewhile(lambda name: self.role(name) not in ("regularizer", "constraint"), positional)
+        )
+        return list(filter(self.takes_plain, near)) or list(filter(self.takes_plain, positional))
 
 
 @dataclasses.dataclass(frozen=True)
