@@ -121,7 +121,7 @@ class _KeepTokens(PostLex):
 @functools.cache
 def _parser() -> Lark:
     grammar = resources.files("kerasmagic.language").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(
+    parser = Lark(
         grammar,
         parser="lalr",
         lexer="basic",
@@ -131,6 +131,11 @@ def _parser() -> Lark:
         transformer=Builder(),
         postlex=_KeepTokens(),
     )
+    # `Lark.lex` compiles its expressions anew for each text unless the object holds a lexer.
+    build = getattr(parser, "_build_lexer", None)
+    if build is not None:
+        parser.lexer = build()
+    return parser
 
 
 class _Reading:

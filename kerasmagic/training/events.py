@@ -158,6 +158,16 @@ class EpochEnded:
 
 
 @dataclasses.dataclass(frozen=True)
+class ProgramCompiled:
+    """A program, ``"train"`` or ``"test"``, was traced and compiled; ``reason`` says why in words."""
+
+    program: str
+    reason: str
+    seconds: float
+    time: float
+
+
+@dataclasses.dataclass(frozen=True)
 class MemorySeen:
     """Bytes in use: of this process against what it may use, and of the device where it tells."""
 
@@ -217,6 +227,7 @@ Event = (
     | WeightsSeen
     | Advised
     | EpochEnded
+    | ProgramCompiled
     | MemorySeen
     | Intervened
     | Asked

@@ -93,6 +93,7 @@ class TrainingRun:
         self.shows_weights_at_batches = any(callbacks.wants(hook, at_once=True) for hook in hooks)
         self.pace = execution.pace(watched=self.calls_at_batches)
         self.execution = execution
+        self.told_compiled = 0
         source.keep_on_device()
         self.guard = InterruptGuard(unsafe=self._lost)
         self.insight = Insight(model, self.state) if self.sinks else None
@@ -238,9 +239,15 @@ class TrainingRun:
             self.total_step += dispatch.steps
             self.control.step, self.control.logs = self.total_step, self.logs
 
+    def _tell_compiled(self) -> None:
+        for one in self.model.compilations[self.told_compiled :]:
+            self.emit(events.ProgramCompiled(one.program, one.reason, one.seconds, time.time()))
+        self.told_compiled = len(self.model.compilations)
+
     def _report(self, epoch: int, count: int, group: Sequence[Dispatch]) -> None:
         if self.insight is None or not self.sinks:
             return
+        self._tell_compiled()
         spent, step = self.stopwatch.spent, self.total_step
         self._pass_on(self.insight.after(self.state, group, self.logs, step, spent, self.sinks))
         if self.phase == "compiling":
@@ -264,6 +271,7 @@ class TrainingRun:
         self.steering.keep_best(epoch, logs, self.plan.validate is not None)
         self.callbacks.on_epoch_end(epoch, logs)
         self.take()
+        self._tell_compiled()
         rate, spent = _learning_rate(self.model), self.stopwatch.spent
         self.emit(events.EpochEnded(epoch, logs, rate, time.time(), spent))
         if self.insight is not None:

@@ -65,7 +65,7 @@ class Readout:
     message: str
     has_validation: bool
     times: tuple[Part, ...]
-    times_text: str
+    compiled: str
     earlier: str
 
 
@@ -77,7 +77,7 @@ def readout(state: RunState) -> Readout:
     >>> readout(RunState()).status
     'no run yet'
     """
-    plan, times = state.plan, time_split(state)
+    plan = state.plan
     return Readout(
         state=_look(state),
         status="no run yet" if state.status == "empty" else state.status,
@@ -91,8 +91,8 @@ def readout(state: RunState) -> Readout:
         progress_text=_progress_text(state),
         message=state.message,
         has_validation=plan is not None and plan.validation,
-        times=times,
-        times_text=", ".join(f"{part.label} {part.value}" for part in times),
+        times=time_split(state),
+        compiled=compiled_text(state),
         earlier=units.plural(len(state.earlier), "earlier run") if state.earlier else "",
     )
 
@@ -122,6 +122,22 @@ def time_split(state: RunState) -> tuple[Part, ...]:
     seconds[rest] = seconds.get(rest, 0.0) + total - known
     seconds.setdefault("compute", 0.0)
     return tuple(Part(name, name, units.seconds(value), value / total) for name, value in seconds.items())
+
+
+def compiled_text(state: RunState) -> str:
+    """Return which programs were compiled, and why each.
+
+    Example:
+
+    >>> from kerasmagic.training.events import ProgramCompiled
+    >>> found = ProgramCompiled("train", "first step", 1.2, 0.0), ProgramCompiled("test", "first step", 0.5, 0.0)
+    >>> compiled_text(RunState(compiled=found))
+    '2 programs compiled: train (first step), test (first step)'
+    """
+    if not state.compiled:
+        return ""
+    told = ", ".join(f"{one.program} ({one.reason})" for one in state.compiled)
+    return f"{units.plural(len(state.compiled), 'program')} compiled: {told}"
 
 
 def summary_text(state: RunState) -> str:

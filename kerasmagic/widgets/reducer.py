@@ -26,6 +26,7 @@ from kerasmagic.training.events import (
     Intervened,
     MemorySeen,
     PhaseStarted,
+    ProgramCompiled,
     RunEnded,
     RunStarted,
     Spent,
@@ -43,6 +44,7 @@ Status = Literal[
 # How many runs of a model stay in sight, and how many points of each of their curves.
 EARLIER_RUNS = 3
 EARLIER_POINTS = 200
+MOST_COMPILED = 50
 
 RUNNING: frozenset[Status] = frozenset({"compiling", "training", "validating", "paused"})
 
@@ -133,6 +135,7 @@ class RunState:
     weights: Weights = dataclasses.field(default_factory=Weights)
     advice: tuple[Advice, ...] = ()
     spent: Spent = dataclasses.field(default_factory=Spent)
+    compiled: tuple[ProgramCompiled, ...] = ()
     controls: Controls = dataclasses.field(default_factory=Controls)
     memory: MemorySeen | None = None
     earlier: tuple[EarlierRun, ...] = ()
@@ -310,6 +313,11 @@ def _ended(state: RunState, event: RunEnded) -> RunState:
     )
 
 
+def _compiled(state: RunState, event: ProgramCompiled) -> RunState:
+    # Data whose batches all differ would have a program for each.
+    return dataclasses.replace(state, compiled=(*state.compiled, event)[-MOST_COMPILED:])
+
+
 _HANDLERS: Mapping[type, Callable[[RunState, Any], RunState]] = {
     RunStarted: _started,
     PhaseStarted: _phase,
@@ -320,6 +328,7 @@ _HANDLERS: Mapping[type, Callable[[RunState, Any], RunState]] = {
     Advised: _advised,
     EpochEnded: _epoch_ended,
     MemorySeen: _memory,
+    ProgramCompiled: _compiled,
     Asked: _steered,
     Intervened: _steered,
     ControlsChanged: _steered,

@@ -127,7 +127,8 @@ def _times(shown: Readout) -> str:
     )
     return (
         '<div class="km-times" role="group" aria-label="Time spent">'
-        f'<div class="km-times-bar">{shares}</div><div class="km-times-labels">{labels}</div></div>'
+        f'<div class="km-times-bar">{shares}</div><div class="km-times-labels">{labels}</div> '
+        f'<span class="km-times-note">{escape(shown.compiled)}</span></div>'
     )
 
 

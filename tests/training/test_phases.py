@@ -44,3 +44,20 @@ def test_the_first_histograms_are_made_while_compiling(steps_per_execution):
         *["compiling", "WeightsSeen", "training", "StepsDone", *again * (len(first) - 1)],
         *["training", *again * len(second), "WeightsSeen"],
     ]
+
+
+def test_a_view_is_told_what_was_compiled_and_why():
+    watcher = Watcher()
+    before = set_default_sink(lambda level: watcher)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((25, 4)), np.ones((25, 2))
+    history = model.fit(x, y, batch_size=10, epochs=2, validation_data=(x[:10], y[:10]))
+    set_default_sink(before)
+    told = [event for event in watcher.events if isinstance(event, events.ProgramCompiled)]
+    assert [(event.program, event.reason) for event in told] == [
+        ("train", "first step"),
+        ("train", "new batch shape (5, 4)"),
+        ("test", "first step"),
+    ]
+    assert [event.seconds for event in told] == [one.seconds for one in history.compilations]

@@ -9,9 +9,17 @@ import time
 import numpy as np
 import pytest
 
-from kerasmagic.training.events import EpochEnded, EpochStarted, PhaseStarted, RunEnded, StepsDone
+from kerasmagic.training.events import (
+    EpochEnded,
+    EpochStarted,
+    PhaseStarted,
+    ProgramCompiled,
+    RunEnded,
+    StepsDone,
+)
 from kerasmagic.widgets.curve import MAX_POINTS, Curve
 from kerasmagic.widgets.reducer import (
+    MOST_COMPILED,
     RunState,
     at,
     epoch_progress,
@@ -58,6 +66,13 @@ def test_a_long_run_leaves_a_small_state():
         )
     assert state.position == 1_000_000
     assert len(state.train["loss"].points()[0]) <= MAX_POINTS
+
+
+def test_batches_of_ever_new_shapes_leave_a_small_state():
+    compiled = [ProgramCompiled("train", f"shape {i}", 1.0, 1.0) for i in range(200)]
+    state = state_after([started(), *compiled])
+    assert len(state.compiled) == MOST_COMPILED
+    assert state.compiled[-1].reason == "shape 199"
 
 
 def test_events_leave_older_states_alone():

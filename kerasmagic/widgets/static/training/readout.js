@@ -47,7 +47,8 @@ function buildTimes(root) {
   const row = make("div", "km-times", root);
   row.setAttribute("role", "group");
   row.setAttribute("aria-label", "Time spent");
-  return { row, bar: make("div", "km-times-bar", row), labels: make("div", "km-times-labels", row), parts: [] };
+  const [bar, labels] = [make("div", "km-times-bar", row), make("div", "km-times-labels", row)];
+  return { row, bar, labels, note: make("span", "km-times-note", row), parts: [] };
 }
 
 function showTimes(times, parts) {
@@ -79,5 +80,7 @@ function showReadout(dom, view) {
   showBar(dom.bars.run, view.progress, view.progress_text);
   showBar(dom.bars.epoch, view.epoch_progress, `${Math.round(100 * view.epoch_progress)} % of the epoch`);
   showTimes(dom.times, view.times);
+  setText(dom.times.note, view.compiled);
+  dom.times.note.title = view.compiled;
   setText(dom.toolbar.note, view.earlier);
 }
