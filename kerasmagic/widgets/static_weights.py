@@ -18,6 +18,9 @@ from kerasmagic.widgets.weights import KINDS, Cell, Choice, Rows, cells, heat
 MAX_STRIPS = 24
 TITLES = {"weights": "weights", "gradients": "gradients", "outputs": "layer outputs"}
 
+# Height and width of a history in pixels.
+STRIP = (36, 128)
+
 
 def advice_html(advice: Sequence[Advice]) -> str:
     """Return the warnings of a run as a list; names in them are escaped."""
@@ -90,10 +93,12 @@ def _strip(cell: Cell, rows: Rows | None) -> str:
     if rows is None:
         return ""
     shades, low, high = heat(rows, cell.place)
+    # Where a page leaves out the style, the picture's own proportions are what it is shown in.
+    down, across = (np.arange(size) * n // size for size, n in zip(STRIP, shades.shape, strict=True))
     ends = f"{units.short_number(low)} to {units.short_number(high)}"
     steps = f"step {units.count(rows.kept()[0].step)} to {units.count(rows.kept()[-1].step)}"
     label = escape(f"{cell.name} over time: {ends}, {steps}")
     return (
-        f'<img class="km-strip" width="128" height="36" alt="{label}" title="{label}" '
-        f'src="{images.uri(images.shaded(shades))}"/>'
+        f'<img class="km-strip" width="{STRIP[1]}" height="{STRIP[0]}" alt="{label}" title="{label}" '
+        f'src="{images.uri(images.shaded(shades[np.ix_(down, across)]))}"/>'
     )
