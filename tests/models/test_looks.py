@@ -87,7 +87,7 @@ def test_a_subclassed_model_is_seen_whole():
 
 
 def test_what_runs_inside_a_loop_is_not_seen():
-    model = keras.Sequential([keras.Input((5, 4)), L.RNN(L.GRUCell(3, name="cell"))])
+    model = keras.Sequential([keras.Input((5, 4)), L.RNN(L.GRUCell(3, name="cell"), name="rnn")])
     assert model.show_activations(batch(2, 5, 4)).names == ("rnn",)
     with pytest.raises(InvalidArgument, match="around them"):
         model.show_activations(batch(2, 5, 4), "cell")
