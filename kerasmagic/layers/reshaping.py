@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from kerasmagic.core.input_spec import InputSpec
 from kerasmagic.core.symbolic import KerasTensor
 from kerasmagic.foundation.arguments import positive_integer
 from kerasmagic.foundation.config import standardize_data_format
-from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch, UnexpectedArgument
+from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch, UnexpectedArgument, WrongType
 from kerasmagic.layers.base import LibraryLayer
 
 
@@ -66,7 +66,7 @@ class Reshape(LibraryLayer):
 
     def __init__(self, target_shape: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
-        self.target_shape = tuple(target_shape)
+        self.target_shape = _sizes("target_shape", target_shape)
         sizes = [size for size in self.target_shape if size is not None]
         if any(not hasattr(size, "__index__") or size < -1 for size in sizes) or sizes.count(-1) > 1:
             raise InvalidArgument(
@@ -118,7 +118,7 @@ class Permute(LibraryLayer):
 
     def __init__(self, dims: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
-        self.dims = tuple(dims)
+        self.dims = _sizes("dims", dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise InvalidArgument(
                 "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be "
@@ -158,3 +158,10 @@ class RepeatVector(LibraryLayer):
 
     def call(self, inputs: Any) -> Any:
         return jnp.repeat(inputs[:, None], self.n, axis=1)
+
+
+def _sizes(name: str, sizes: Any) -> tuple[Any, ...]:
+    if isinstance(sizes, Iterable):
+        return tuple(sizes)
+    one = f", such as ({sizes},)" if isinstance(sizes, int) else ""
+    raise WrongType(f"`{name}` must be a tuple of integers{one}. Received: {name}={sizes!r}")

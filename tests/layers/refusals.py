@@ -226,6 +226,8 @@ CORE: list[Refusal] = [
     ("Reshape((-1, -1))", ["target_shape", "(-1, -1)"]),
     ("Reshape((-2, 3))", ["target_shape", "(-2, 3)"]),
     ("Reshape(None)", ["None"]),
+    ("Reshape(16)", ["target_shape", "(16,)"]),
+    ("Permute(2)", ["dims", "(2,)"]),
     ("Permute((0, 1))", ["dims", "(0, 1)"]),
     ("Permute((1, 3))", ["dims", "(1, 3)"]),
     ("RepeatVector(0)", ["n", "0"]),
