@@ -20,6 +20,10 @@ from kerasmagic.widgets.reducer import RUNNING, RunState, at, reduce
 from kerasmagic.widgets.weights import Choice
 
 INTERVAL = 0.1
+# The thread that shows takes no more than this share of a processor from the training, but shows this often, in
+# seconds: a reader waits for an answer to a click.
+LARGEST_SHARE = 0.01
+SLOWEST = 0.4
 HEARTBEAT = 0.5
 
 View = Callable[[RunState], object]
@@ -119,6 +123,7 @@ class Publisher:
                     self._changed.wait(self._patience())
                 events, self._queue = self._queue, []
                 closing = self._closing
+            began = time.thread_time()
             self._take(events)
             self._measure()
             if events or closing:
@@ -128,7 +133,8 @@ class Publisher:
             with self._changed:
                 if closing and not self._queue:
                     return
-                self._changed.wait_for(lambda: self._closing, self._interval)
+                busy = (time.thread_time() - began) / LARGEST_SHARE
+                self._changed.wait_for(lambda: self._closing, max(self._interval, min(busy, SLOWEST)))
 
     def _take(self, events: list[Event | Choice]) -> None:
         for event in events:

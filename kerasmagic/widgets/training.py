@@ -5,7 +5,6 @@ The kernel decides what is shown, down to the ticks; the scripts in ``static/tra
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +21,7 @@ from kerasmagic.widgets.reducer import RUNNING, RunState
 from kerasmagic.widgets.throttle import Budget
 from kerasmagic.widgets.weight_wire import pack_weights
 from kerasmagic.widgets.weights import Choice, Weights, choice_of
-from kerasmagic.widgets.wire import message_size, pack_charts
+from kerasmagic.widgets.wire import message_size, pack_charts, plain
 
 # On the whole; a second may have more, but never 100 kB.
 BYTES_PER_SECOND = 60_000.0
@@ -76,10 +75,10 @@ class TrainingWidget(anywidget.AnyWidget):
         """
         final = state.status not in RUNNING
         with self.hold_sync():
-            self.view = dataclasses.asdict(readout(state))
+            self.view = plain(readout(state))
             shown = panel(state.controls, live=not final, paused=state.status == "paused")
-            self.panel = dataclasses.asdict(shown)
-            self.advice = [dataclasses.asdict(one) for one in state.advice]
+            self.panel = plain(shown)
+            self.advice = [plain(one) for one in state.advice]
             # What a reader has just asked for comes at once.
             asked = self._drawn is None or self._drawn.choice != state.weights.choice
             if self._drawn is not state.weights and (final or asked or self._budget.allows()):

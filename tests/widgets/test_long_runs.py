@@ -21,7 +21,7 @@ from kerasmagic.training.events import (
     WeightsSeen,
 )
 from kerasmagic.widgets import sink as sink_module
-from kerasmagic.widgets import static_run
+from kerasmagic.widgets import static_run, throttle
 from kerasmagic.widgets.chart import MAX_SHOWN, charts
 from kerasmagic.widgets.curve import MAX_POINTS
 from kerasmagic.widgets.reducer import EARLIER_POINTS, EARLIER_RUNS, RunState, reduce
@@ -125,7 +125,28 @@ class Wire:
         return max(map(len, windows)), max(map(sum, windows))
 
 
+def test_a_view_that_takes_long_is_shown_less_often():
+    shown = []
+
+    def slow(state):
+        shown.append(time.monotonic())
+        end = time.thread_time() + 0.01
+        while time.thread_time() < end:
+            pass
+
+    publisher = Publisher(slow)
+    end = time.monotonic() + 2.0
+    while time.monotonic() < end:
+        publisher.post(StepsDone(0, len(shown), len(shown), 32, {"loss": 1.0}, time.time()))
+        time.sleep(0.01)
+    publisher.close()
+    # A hundredth of the time would be twice as long as a reader should wait.
+    assert 2 <= len(shown) <= 7
+    assert np.diff(shown[:-1]).min() >= 0.9 * throttle.SLOWEST
+
+
 def test_ten_updates_and_a_hundred_kilobytes_a_second(monkeypatch):
+    monkeypatch.setattr(throttle, "LARGEST_SHARE", 1.0)
     widget = TrainingWidget()
     wire = Wire(monkeypatch)
     publisher = Publisher(widget.show)
