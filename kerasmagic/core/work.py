@@ -235,7 +235,7 @@ class _Walk:
         return [_Value(v.aval, None if heavy else tuple(live)) for v in equation.outvars]
 
     def _scan(self, equation: Any, operands: list[_Value | None]) -> list[_Value | None]:
-        consts, carries = equation.params["num_consts"], equation.params["num_carry"]
+        consts, carries = _scan_counts(equation.params)
         length = equation.params["length"]
         body = equation.params["jaxpr"].jaxpr
         anything = any(x is not None for x in operands)
@@ -328,6 +328,19 @@ def _convolution(equation: Any) -> Amount:
         groups = equation.params["feature_group_count"]
         return Amount.product(*left, *window, out_features // groups)
     return Amount.product(*equation.outvars[0].aval.shape, *window, in_features)
+
+
+def _scan_counts(params: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many constants and carried values a scan has."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    # Newer versions of JAX keep the structure of constants, carried and scanned values.
+    consts, carries, _ = params["ft_in"]
+    return _leaves(consts), _leaves(carries)
+
+
+def _leaves(structure: Any) -> int:
+    return sum(map(_leaves, structure)) if isinstance(structure, tuple) else 1
 
 
 def _trips(equation: Any) -> Any:
