@@ -335,12 +335,8 @@ def _scan_counts(params: Mapping[str, Any]) -> tuple[int, int]:
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]
     # Newer versions of JAX keep the structure of constants, carried and scanned values.
-    consts, carries, _ = params["ft_in"]
-    return _leaves(consts), _leaves(carries)
-
-
-def _leaves(structure: Any) -> int:
-    return sum(map(_leaves, structure)) if isinstance(structure, tuple) else 1
+    consts, carries, _ = params["ft_in"].unpack()
+    return len(consts), len(carries)
 
 
 def _trips(equation: Any) -> Any:
