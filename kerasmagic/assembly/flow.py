@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from kerasmagic.assembly.model import arity, takes_list
@@ -102,3 +103,18 @@ def _spreads(call: Call, count: int) -> bool:
         return True
     layer: Any = call.operation
     return not takes_list(layer) and arity(layer) == count
+
+
+def index_text(key: Any, operand: Callable[[Any], str]) -> str:
+    """Return what stands in the brackets of ``x[:, 0]``; ``operand`` writes what is no slice.
+
+    >>> index_text((slice(None), slice(1, None, 2), ..., 0), str), index_text((3,), str)
+    (':, 1::2, ..., 0', '3,')
+    """
+    if isinstance(key, tuple):
+        return ", ".join(index_text(item, operand) for item in key) + ("," if len(key) == 1 else "")
+    if isinstance(key, slice):
+        parts = [key.start, key.stop, key.step]
+        shown = ["" if part is None else operand(part) for part in parts]
+        return ":".join(shown if key.step is not None else shown[:2])
+    return "..." if key is Ellipsis else operand(key)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasmagic.assembly.description import readable
+from kerasmagic.assembly.flow import index_text
 from kerasmagic.assembly.outline import Call, calls, uses
 from kerasmagic.assembly.python_source import Source, chosen_name
 from kerasmagic.core import tree
@@ -229,7 +230,8 @@ class _Writer:
             shown = self.operand(value, names)
             arguments.append(shown if name in call.required else f"{name}={shown}")
         if call.function == "get_item":
-            return f"{arguments[0]}[{self.index(call.arguments['key'], names)}]"
+            key = index_text(call.arguments["key"], lambda item: self.operand(item, names))
+            return f"{arguments[0]}[{key}]"
         if call.function is not None:
             self.source.imports.setdefault("from keras import ops")
             return f"ops.{call.function}({', '.join(arguments)})"
@@ -240,16 +242,6 @@ class _Writer:
             self.lines.append(f"{variable} = {self.layer(layer)}")
             self.source.layers[id(layer)] = variable
         return f"{self.layer(layer)}({', '.join(arguments)})"
-
-    def index(self, key: Any, names: dict[int, str]) -> str:
-        """Return what stands in the brackets of ``x[:, 0]``."""
-        if isinstance(key, tuple):
-            return ", ".join(self.index(item, names) for item in key) + ("," if len(key) == 1 else "")
-        if isinstance(key, slice):
-            parts = [key.start, key.stop, key.step]
-            shown = ["" if part is None else self.operand(part, names) for part in parts]
-            return ":".join(shown if key.step is not None else shown[:2])
-        return self.operand(key, names)
 
     def operand(self, value: Any, names: dict[int, str]) -> str:
         if isinstance(value, KerasTensor):

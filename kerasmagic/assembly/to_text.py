@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasmagic.assembly.compile_text import compile_line
-from kerasmagic.assembly.flow import Flow, flow_of, operator_of
+from kerasmagic.assembly.flow import Flow, flow_of, index_text, operator_of
 from kerasmagic.assembly.layer import DefinedLayer
 from kerasmagic.assembly.outline import Call, calls, uses
 from kerasmagic.assembly.python_source import chosen_name
@@ -395,7 +395,7 @@ class _Writer:
     def step(self, call: Call, flow: Flow, rank: int, name: str | None) -> str:
         options = {n: v for n, v in call.arguments.items() if n not in flow.parameters}
         if call.function == "get_item" and "key" in options:
-            return f"[{self.index(options['key'], call)}]"
+            return f"[{index_text(options['key'], lambda item: self.operand(item, call))}]"
         shown = [f"{n}={self.operand(v, call)}" for n, v in options.items()]
         if call.function is not None:
             return " ".join([f"ops.{call.function}", *shown])
@@ -404,16 +404,6 @@ class _Writer:
         if written.endswith(")") and "(" in written.split(" ")[0] and shown:
             return f"{written[:-1]}, {', '.join(shown)})"
         return " ".join([written, *shown])
-
-    def index(self, key: Any, call: Call) -> str:
-        """Return what stands in the brackets of ``x[:, 0]``."""
-        if isinstance(key, tuple):
-            return ", ".join(self.index(item, call) for item in key) + ("," if len(key) == 1 else "")
-        if isinstance(key, slice):
-            parts = [key.start, key.stop, key.step]
-            shown = ["" if part is None else self.operand(part, call) for part in parts]
-            return ":".join(shown if key.step is not None else shown[:2])
-        return "..." if key is Ellipsis else self.operand(key, call)
 
     def operand(self, value: Any, call: Call) -> str:
         if isinstance(value, KerasTensor):

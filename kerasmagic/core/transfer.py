@@ -18,15 +18,15 @@ def is_host(value: Any) -> bool:
     return isinstance(value, (np.ndarray, np.generic, int, float))
 
 
-def on_device(value: Any) -> Any:
-    """Return an array with a copy of ``value``; what JAX has already is returned as it is.
+def on_device(value: Any, dtype: Any = None) -> Any:
+    """Return an array with a copy of ``value``; what JAX has already, in that type, is returned as it is.
 
-    >>> on_device(np.array([1, 2])).dtype
-    dtype('int32')
+    >>> on_device(np.array([1, 2])).dtype, on_device(1, "float32").dtype
+    (dtype('int32'), dtype('float32'))
     """
     if not is_host(value):
-        return jnp.asarray(value)
+        return jnp.asarray(value, dtype=dtype)
     # Inside a trace it is a constant.
     with jax.ensure_compile_time_eval():
         # An array that is changed in place later must not change with it.
-        return jax.device_put(np.asarray(value), may_alias=False)
+        return jax.device_put(np.asarray(value, dtype), may_alias=False)

@@ -196,8 +196,7 @@ class Variable(ArrayOperators):
         Raises:
             ShapeMismatch: If it does not have the variable's shape.
         """
-        dtype = jnp.dtype(self._dtype)
-        array = on_device(np.asarray(value, dtype)) if is_host(value) else jnp.asarray(value, dtype=dtype)
+        array = on_device(value, jnp.dtype(self._dtype))
         if array.shape != self._shape:
             raise ShapeMismatch(
                 "The shape of the target variable and the shape of the target value in "
@@ -280,11 +279,7 @@ def _own_copy(value: Any, dtype: Any) -> Any:
         return value if dtype is None else value.astype(dtype)
     if dtype is not None:
         dtype = jnp.dtype(standardize_dtype(dtype))
-        return (
-            on_device(np.asarray(value, dtype))
-            if is_host(value)
-            else jnp.array(value, dtype=dtype, copy=True)
-        )
+        return on_device(value, dtype) if is_host(value) else jnp.array(value, dtype=dtype, copy=True)
     if isinstance(value, float):
         return jnp.array(value, dtype=jnp.dtype(standardize_dtype(None)))
     return jnp.array(value, copy=True)

@@ -269,15 +269,13 @@ def _by_places(x: jax.Array, kernel: jax.Array, strides: Sizes, pads: Any, dilat
     """
     window, (channels, filters) = kernel.shape[:-2], kernel.shape[-2:]
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    starts = [
-        range(0, size - (n - 1) * d, s)
-        for size, n, d, s in zip(x.shape[1:-1], window, dilation, strides, strict=True)
-    ]
+    # How far each axis goes for one place.
+    extents = [size - (n - 1) * d for size, n, d in zip(x.shape[1:-1], window, dilation, strict=True)]
     total: Any = 0
     for place in itertools.product(*map(range, window)):
         cut = (
-            slice(p * d, p * d + start.stop, s)
-            for p, d, s, start in zip(place, dilation, strides, starts, strict=True)
+            slice(p * d, p * d + extent, s)
+            for p, d, s, extent in zip(place, dilation, strides, extents, strict=True)
         )
         seen = x[(slice(None), *cut)]
         total = total + dense(seen, kernel[place].reshape(channels, filters))

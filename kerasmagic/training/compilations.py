@@ -46,7 +46,10 @@ class Compilations:
     """
 
     def __init__(
-        self, program: str, note: Callable[[Compilation], object] = id, reason: str = "first step"
+        self,
+        program: str,
+        note: Callable[[Compilation], object] = lambda compilation: None,
+        reason: str = "first step",
     ) -> None:
         self._program = program
         self._note = note

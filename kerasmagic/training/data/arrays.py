@@ -65,6 +65,17 @@ def unlist(data: Any) -> Any:
     return data
 
 
+def given(data: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return ``(x, y, sample_weight)`` up to the last part that is not ``None``; ``x`` always.
+
+    Overridden steps unpack batches as ``x, y = data``: nothing stands for what was not given.
+
+    >>> given((1, 2, None)), given((1, None, 3)), given((None, None, None))
+    ((1, 2), (1, None, 3), (None,))
+    """
+    return data[: 1 + max(index for index, part in enumerate(data) if index == 0 or part is not None)]
+
+
 class ArrayBatches:
     """Batches of ``(x, y, sample_weight)``, each a structure of arrays ``(samples, ...)``.
 
@@ -111,10 +122,9 @@ class ArrayBatches:
             yield order[start : start + self.batch_size]
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        # Overridden steps unpack batches as `x, y = data`: nothing stands for what was not given.
-        parts = 1 + max(index for index, part in enumerate(self.data) if index == 0 or part is not None)
+        data = given(self.data)
         for rows in self.rows():
-            yield tuple(self._batch(part, rows) for part in self.data[:parts])
+            yield tuple(self._batch(part, rows) for part in data)
 
     def _batch(self, part: Any, rows: np.ndarray) -> Any:
         def cut(leaf: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from kerasmagic.core import tree
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.training.data import py_dataset, table
-from kerasmagic.training.data.arrays import ArrayBatches, class_weights_of, is_array_data, unlist
+from kerasmagic.training.data.arrays import ArrayBatches, class_weights_of, given, is_array_data, unlist
 from kerasmagic.training.data.py_dataset import PyDataset
 
 
@@ -66,9 +66,11 @@ class Source:
 
     def keep_on_device(self) -> None:
         """Let epochs consist of rows of ``table`` from now on, if the data is arrays that fit there."""
-        if self.rows is not None and self.arrays is not None and table.fits(self.arrays):
-            parts = 1 + max(i for i, part in enumerate(self.arrays) if i == 0 or part is not None)
-            self.table, self.batches = table.Table(self.arrays[:parts]), self.rows
+        if self.rows is None or self.arrays is None:
+            return
+        # Validation asks anew in each epoch: the copy that is there will do.
+        if self.table is None and table.fits(self.arrays):
+            self.table, self.batches = table.Table(given(self.arrays)), self.rows
 
     def begin_epoch(self) -> None:
         """Tell the data that an epoch begins."""
