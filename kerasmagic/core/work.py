@@ -235,7 +235,7 @@ class _Walk:
         return [_Value(v.aval, None if heavy else tuple(live)) for v in equation.outvars]
 
     def _scan(self, equation: Any, operands: list[_Value | None]) -> list[_Value | None]:
-        consts, carries = _scan_counts(equation.params)
+        consts, carries = scan_counts(equation.params)
         length = equation.params["length"]
         body = equation.params["jaxpr"].jaxpr
         anything = any(x is not None for x in operands)
@@ -330,7 +330,7 @@ def _convolution(equation: Any) -> Amount:
     return Amount.product(*equation.outvars[0].aval.shape, *window, in_features)
 
 
-def _scan_counts(params: Mapping[str, Any]) -> tuple[int, int]:
+def scan_counts(params: Mapping[str, Any]) -> tuple[int, int]:
     """Return how many constants and carried values a scan has."""
     if "num_consts" in params:
         return params["num_consts"], params["num_carry"]

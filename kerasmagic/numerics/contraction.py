@@ -28,7 +28,8 @@ def dense(x: Array, kernel: Array, accumulate: Any = None) -> Array:
     >>> dense(jnp.ones((2, 5, 3)), jnp.ones((3, 4))).shape
     (2, 5, 4)
     """
-    if x.ndim <= 2:
+    # An open size behind the first is that of samples which a step must be able to tell apart.
+    if x.ndim <= 2 or any(not isinstance(size, int) for size in x.shape[1:-1]):
         return jnp.matmul(x, kernel, preferred_element_type=accumulate)
     # One product of two matrices: XLA's batched product is nearly twice as slow on CPU.
     y = (

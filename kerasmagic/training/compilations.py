@@ -57,17 +57,17 @@ class Compilations:
         self._seen: dict[Any, Any] = {}
 
     @contextlib.contextmanager
-    def watch(self, program: Any, batch: Any, stacked: bool = False) -> Iterator[None]:
+    def watch(self, program: Any, batch: Any, sizes: tuple[int, ...] = ()) -> Iterator[None]:
         """Run the block, in which ``program`` is called.
 
         Args:
             program: Tells programs for the same batches apart.
-            batch: Arrays.
-            stacked: Whether ``batch`` is several batches ``(batches, batch, ...)``.
+            batch: Arrays, or their shapes and types.
+            sizes: What else of what the program takes has a size: the batches, the table they are rows of.
         """
         leaves, structure = jax.tree.flatten(batch)
-        form = structure, tuple((leaf.shape[stacked:], leaf.dtype) for leaf in leaves)
-        key = (program, form, leaves[0].shape[:1] if stacked else ())
+        form = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        key = (program, form, sizes)
         if key in self._seen:
             yield
             return
@@ -82,7 +82,7 @@ class Compilations:
             return self._reason
         known = list(self._seen.values())
         if form in known:
-            return "another number of steps at a time"
+            return "another number of steps at a time, or of samples"
         if any(structure == form[0] for structure, _ in known):
             same_shapes = any(
                 [shape for shape, _ in leaves] == [shape for shape, _ in form[1]] for _, leaves in known

@@ -113,7 +113,10 @@ class RunControl:
     def set_learning_rate(self, value: float) -> bool:
         """Change the learning rate; of several optimizers, all by the same factor.
 
-        A rate that follows a schedule stays as it is, which the history then says.
+        A schedule goes on, with all of its rates from here on multiplied by what leads from its rate now to
+        ``value``: its shape stays, and the optimizer is saved with a schedule of the same class. The step is
+        compiled anew for that. A rate that is a function, or a schedule that is at 0, stays as it is, which the
+        history then says.
 
         Raises:
             InvalidArgument: If ``value`` is no finite number from 0 on.

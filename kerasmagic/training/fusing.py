@@ -8,7 +8,7 @@ the steps of a convolutional model go one at a time, or written out one after th
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator
@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kerasmagic.core import tree
+from kerasmagic.core import compiling, tree
 from kerasmagic.training.compilations import Compilations
 from kerasmagic.training.data.arrays import standardize, to_device
-from kerasmagic.training.data.table import Table
+from kerasmagic.training.data.table import Picked, Table
 from kerasmagic.training.pace import MOST_STEPS, Pace
+from kerasmagic.training.padding import padded
 from kerasmagic.training.state import TrainState
 
 # `(fixed, changing, batch) -> (result, changing)`: only what changes is given away to the device.
@@ -30,7 +31,7 @@ PureStep = Callable[[Any, Any, Any], tuple[Any, Any]]
 Run = Callable[[TrainState], tuple[Any, TrainState]]
 
 LARGEST_UNROLLED = 8
-# Batches that are stacked take memory beside the data.
+# Results that are collected take memory beside the data.
 LARGEST_STACK = 32 * 2**20
 
 
@@ -42,11 +43,22 @@ class Parts(NamedTuple):
     join: Callable[[TrainState, Any], TrainState]
 
 
+class Stacked(NamedTuple):
+    """Batches of one shape: leaves ``(batches, batch, ...)``."""
+
+    batches: Any
+
+    def at(self, index: Any) -> tuple[Any, ...]:
+        """Return the arrays of a batch."""
+        return (jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), self.batches),)
+
+
 class Dispatch(NamedTuple):
     """A program to run next: how many steps it takes, and the samples in the last of them.
 
-    Where results are collected, the program returns them stacked: those of the first ``steps`` count.
     ``held`` are the arrays it takes its batches from, and ``batch`` gives that of one of the steps, from 0 on.
+    Where results are collected, ``rows`` are those that count of a result ``(batch, ...)``, or of all results
+    ``(steps, batch, ...)`` of a ``stacked`` program; ``None`` where all do.
     """
 
     run: Run
@@ -55,6 +67,50 @@ class Dispatch(NamedTuple):
     held: Any
     batch: Callable[[int], Any]
     stacked: bool = False
+    rows: int | None = None
+
+
+class Programs:
+    """A step compiled: alone, and as a loop over batches.
+
+    Args:
+        step: ``(fixed, changing, batch) -> (result, changing)``, maybe with one more argument, how many samples
+            of the batch count.
+        donate: The arguments whose memory may be used for the results.
+        collect: Whether the result of each step counts, and not only that of the last.
+    """
+
+    def __init__(self, step: Callable[..., tuple[Any, Any]], donate: tuple[int, ...], collect: bool):
+        self.traced = jax.jit(step, donate_argnums=donate)
+        self._pure = step
+        self._donate = donate
+        self._collect = collect
+
+    @functools.cached_property
+    def step(self) -> Callable[..., Any]:
+        """The step; ``traced`` is the same for use inside another program."""
+        return compiling.program(self._pure, self._donate)
+
+    @functools.cached_property
+    def loop(self) -> Callable[..., Any]:
+        """``(fixed, changing, held, start, stop)``, where ``held.at(index)`` gives what a step takes."""
+        step, collect = self.traced, self._collect
+
+        def many(fixed: Any, changing: Any, held: Any, start: Any, stop: Any) -> tuple[Any, Any]:
+            def body(index: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+                results, changing = carry
+                result, changing = step(fixed, changing, *held.at(index))
+                if not collect:
+                    return result, changing
+                put = functools.partial(jax.lax.dynamic_update_index_in_dim, index=index - start, axis=0)
+                return jax.tree.map(put, results, result), changing
+
+            size = (_batches(held),) if collect else ()
+            spec, _ = jax.eval_shape(step, fixed, changing, *held.at(0))
+            nothing = jax.tree.map(lambda one: jnp.zeros(size + one.shape, one.dtype), spec)
+            return jax.lax.fori_loop(start, stop, body, (nothing, changing))
+
+        return jax.jit(many, donate_argnums=self._donate)
 
 
 class Execution:
@@ -87,7 +143,9 @@ class Execution:
         self._donate = (1,) if donate else ()
         self._collect = collect
         self._pure = step
-        self._step = jax.jit(step, donate_argnums=self._donate) if compiled else step
+        self._plain = Programs(step, self._donate, collect)
+        # By the form of a batch: programs that are told how many samples count, where there can be any.
+        self._told: dict[Any, Programs | None] = {}
         self._compilations = Compilations("step") if compilations is None else compilations
         # Whether a loop over steps is a good program; not known before there is a batch.
         self.loops_well: bool | None = None
@@ -103,18 +161,16 @@ class Execution:
 
     def __call__(self, state: TrainState, batch: Any) -> tuple[Any, TrainState]:
         """Run one step on one batch ``x``, ``(x, y)`` or ``(x, y, sample_weight)`` of arrays."""
-        return self._run(self._step, state, batch)
+        return self._step(self._plain, state, batch)
 
-    def _run(
-        self, program: Callable[..., Any], state: TrainState, batch: Any, *place: Any
-    ) -> tuple[Any, TrainState]:
+    def _step(self, programs: Programs, state: TrainState, batch: Any, *count: Any) -> tuple[Any, TrainState]:
         if not self._compiled:
-            watched: Any = contextlib.nullcontext()
-        else:
-            # What varies between two calls is the batch: the state's shapes hold for the execution's life.
-            watched = self._compilations.watch(program, batch, stacked=bool(place))
-        with watched:
-            result, changing = program(self._parts.fixed(state), self._parts.changing(state), batch, *place)
+            return self._run(self._pure, state, batch)
+        with self._compilations.watch(programs.step, batch):
+            return self._run(programs.step, state, batch, *count)
+
+    def _run(self, program: Callable[..., Any], state: TrainState, *given: Any) -> tuple[Any, TrainState]:
+        result, changing = program(self._parts.fixed(state), self._parts.changing(state), *given)
         return result, self._parts.join(state, changing)
 
     def dispatches(
@@ -125,6 +181,8 @@ class Execution:
         table: Table | None = None,
         steps: int | None = None,
         room: Callable[[int], int] = lambda steps: steps,
+        samples: int | None = None,
+        batch_size: int | None = None,
     ) -> Iterator[list[Dispatch]]:
         """Yield the programs that take a step on each batch, in groups that belong together.
 
@@ -137,124 +195,135 @@ class Execution:
             table: Where to find the rows.
             steps: How many batches there will be, if known.
             room: From how many steps a group would take to how many it may; asked before each group.
+            samples: How many samples there will be, if known; the last batch may be smaller than the others.
+            batch_size: How many samples these have, if known before there is one.
         """
+        first = next(batches, None)
+        if first is None:
+            return
+        batches = itertools.chain([first], batches)
+        cut = _Cut(table, batch_size or _samples(first))
+        if self._compiled and samples is not None and samples % cut.usual:
+            cut.told = self._padded(state(), cut.spec(first))
         # Batches from elsewhere would have to be copied to be stacked: that is for the user to ask for.
         alone = not self._compiled or pace.fixed == 1 or (pace.fixed is None and table is None)
-        first = None if alone else next(batches, None)
-        if first is not None:
-            batches = itertools.chain([first], batches)
-            if self.loops_well is None:
-                spec = to_device(first) if table is None else table.spec(len(first))
-                self.loops_well = self._judge(state(), spec)
+        if not alone and self.loops_well is None:
+            self.loops_well = self._judge(state(), cut.spec(first))
         if pace.fixed is not None:
-            while group := [_cut(batch, table) for batch in itertools.islice(batches, room(pace.fixed))]:
-                yield list(self._group(group, pace.fixed))
-        elif table is not None and first is not None and self.loops_well:
-            usual = len(first)
-            largest = max(1, table.sample_bytes * usual, self._result_bytes if self._collect else 0)
-            size = max(1, min(MOST_STEPS, LARGEST_STACK // largest, _power_of_two(steps)))
+            while group := list(itertools.islice(batches, room(pace.fixed))):
+                yield list(self._group(group, pace.fixed, cut))
+        elif table is not None and self.loops_well and not alone:
+            # Results that are collected take memory; of batches only the rows are held, and one size will do.
+            room_for = LARGEST_STACK // max(1, self._result_bytes)
+            size = max(1, min(MOST_STEPS, room_for, _power_of_two(steps))) if self._collect else MOST_STEPS
             while group := list(itertools.islice(batches, size)):
-                usual = max(usual, *map(len, group))
-                for alike in _runs_of_one_shape(group):
-                    if len(alike[0]) == usual:
-                        yield from self._taken(alike, size, lambda: room(pace.steps), table)
-                    else:
-                        yield from ([self._single(table.take(rows))] for rows in alike)
+                for alike in _runs_of_one_length(group, cut):
+                    yield from self._picked(alike, size, lambda: room(pace.steps), cut)
         else:
             for batch in batches:
-                yield [self._single(_cut(batch, table))]
+                yield [self._single(batch, cut)]
+
+    def _padded(self, state: TrainState, batch: Any) -> Programs | None:
+        """Return programs that are told how many samples count; ``None`` where that cannot be had."""
+        form = jax.tree.structure(batch), *((leaf.shape[1:], leaf.dtype) for leaf in jax.tree.leaves(batch))
+        if form not in self._told:
+            parts = self._parts
+            step = padded(self._pure, parts.fixed(state), parts.changing(state), batch, self._collect)
+            self._told[form] = step and Programs(step, self._donate, self._collect)
+        return self._told[form]
 
     def _judge(self, state: TrainState, batch: Any) -> bool:
         """Whether a loop over steps costs no more than the steps, judged by what a step computes."""
         parts = self._parts
-        program, (result, _) = jax.make_jaxpr(self._step, return_shape=True)(
+        program, (result, _) = jax.make_jaxpr(self._plain.traced, return_shape=True)(
             parts.fixed(state), parts.changing(state), batch
         )
         self._result_bytes = sum(one.size * one.dtype.itemsize for one in jax.tree.leaves(result))
         return jax.default_backend() != "cpu" or not _has_convolution(program.jaxpr)
 
-    def _single(self, batch: Any) -> Dispatch:
-        batch = to_device(batch)
+    def _single(self, batch: Any, cut: _Cut) -> Dispatch:
+        samples = _samples(batch)
+        if cut.told is None or samples > cut.usual:
+            batch = to_device(cut.take(batch))
+            return Dispatch(
+                lambda state: self._step(self._plain, state, batch), 1, samples, batch, lambda _: batch
+            )
+        told, count = cut.told, np.int32(samples)
+        full = to_device(cut.take(cut.filled(batch)))
         return Dispatch(
-            lambda state: self._run(self._step, state, batch), 1, _samples(batch), batch, lambda _: batch
+            lambda state: self._step(told, state, full, count),
+            1,
+            samples,
+            full,
+            lambda _: jax.tree.map(lambda leaf: leaf[:samples], full),
+            rows=samples,
         )
 
-    def _taken(
-        self, group: list[Any], size: int, steps: Callable[[], int], table: Table
+    def _picked(
+        self, group: list[Any], size: int, steps: Callable[[], int], cut: _Cut
     ) -> Iterator[list[Dispatch]]:
-        """Yield loops over batches of one size, which are taken from the table all at once."""
+        """Yield loops over batches that the program picks from the table."""
+        usual, counts = cut.usual, [len(rows) for rows in group]
+        if (len(group[0]) != usual and cut.told is None) or len(group[0]) > usual:
+            yield from ([self._single(rows, cut)] for rows in group)
+            return
         # Fewer steps than usual run in the same program: it is told how many.
-        stacked = table.take(np.stack([*group, *[group[-1]] * (size - len(group))]))
+        missing = size - len(group)
+        rows = np.stack([*map(cut.filled, group), *[cut.filled(group[-1])] * missing])
+        told = None if cut.told is None else np.array([*counts, *[0] * missing], "int32")
+        held = cut.pick(rows, told)
         start = 0
         while start < len(group):
             count = min(steps(), len(group) - start)
-            yield [self._looped(stacked, start, count, len(group[0]))]
+            yield [self._looped(cut.told or self._plain, held, start, counts[start : start + count])]
             start += count
 
-    def _looped(self, stacked: Any, start: int, count: int, samples: int) -> Dispatch:
-        place = np.int32(start), np.int32(start + count)
-        return Dispatch(
-            lambda state: self._run(self._looping, state, stacked, *place),
-            count,
-            samples,
-            stacked,
-            lambda step: jax.tree.map(lambda leaf: leaf[start + step], stacked),
-            self._collect,
-        )
+    def _looped(self, programs: Programs, held: Any, start: int, counts: list[int]) -> Dispatch:
+        steps, samples = len(counts), counts[-1]
 
-    def _group(self, batches: list[Any], steps: int) -> Iterator[Dispatch]:
+        def run(state: TrainState) -> tuple[Any, TrainState]:
+            with self._compilations.watch(programs.loop, *_spec(held)):
+                return self._run(programs.loop, state, held, np.int32(start), np.int32(start + steps))
+
+        def batch(step: int) -> Any:
+            return jax.tree.map(lambda leaf: leaf[: counts[step]], held.at(start + step)[0])
+
+        return Dispatch(run, steps, samples, held, batch, self._collect, sum(counts))
+
+    def _group(self, batches: list[Any], steps: int, cut: _Cut) -> Iterator[Dispatch]:
         if steps == 1 or not self._compiled:
-            yield from map(self._single, batches)
+            yield from (self._single(batch, cut) for batch in batches)
             return
-        for alike in _runs_of_one_shape(batches):
-            yield from self._fused(alike, steps)
+        if self.loops_well and cut.table is not None:
+            for alike in _runs_of_one_length(batches, cut):
+                for some in self._picked(alike, steps, lambda: steps, cut):
+                    yield from some
+            return
+        for alike in _runs_of_one_shape([cut.take(batch) for batch in batches]):
+            yield from self._fused(alike, steps, cut)
 
-    def _fused(self, batches: list[Any], steps: int) -> Iterator[Dispatch]:
+    def _fused(self, batches: list[Any], steps: int, cut: _Cut) -> Iterator[Dispatch]:
         """Yield programs for batches of one shape, as few as do not cost more than the steps alone."""
+        samples = _samples(batches[0])
         if self.loops_well:
-            stacked = to_device(_stack([*batches, *[batches[-1]] * (steps - len(batches))]))
-            yield self._looped(stacked, 0, len(batches), _samples(batches[0]))
+            stacked = Stacked(to_device(_stack([*batches, *[batches[-1]] * (steps - len(batches))])))
+            yield self._looped(self._plain, stacked, 0, [samples] * len(batches))
             return
         whole = min(LARGEST_UNROLLED, steps)
         for start in range(0, len(batches), whole):
             some = batches[start : start + whole]
             if len(some) < whole:
-                yield from map(self._single, some)
+                yield from (self._single(batch, cut.without_table()) for batch in some)
             else:
                 yield self._written_out(to_device(some))
 
     def _written_out(self, batches: list[Any]) -> Dispatch:
-        return Dispatch(
-            lambda state: self._run(self._unrolling, state, batches),
-            len(batches),
-            _samples(batches[0]),
-            batches,
-            batches.__getitem__,
-            self._collect,
-        )
+        def run(state: TrainState) -> tuple[Any, TrainState]:
+            with self._compilations.watch(self._unrolling, batches[0], (len(batches),)):
+                return self._run(self._unrolling, state, batches)
 
-    @functools.cached_property
-    def _looping(self) -> Callable[..., Any]:
-        step, collect = self._step, self._collect
-
-        def many(fixed: Any, changing: Any, stacked: Any, start: Any, stop: Any) -> tuple[Any, Any]:
-            def batch(index: Any) -> Any:
-                return jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), stacked)
-
-            def body(index: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
-                results, changing = carry
-                result, changing = step(fixed, changing, batch(index))
-                if not collect:
-                    return result, changing
-                put = functools.partial(jax.lax.dynamic_update_index_in_dim, index=index - start, axis=0)
-                return jax.tree.map(put, results, result), changing
-
-            size = (len(jax.tree.leaves(stacked)[0]),) if collect else ()
-            spec, _ = jax.eval_shape(step, fixed, changing, batch(0))
-            nothing = jax.tree.map(lambda one: jnp.zeros(size + one.shape, one.dtype), spec)
-            return jax.lax.fori_loop(start, stop, body, (nothing, changing))
-
-        return jax.jit(many, donate_argnums=self._donate)
+        samples = _samples(batches[0])
+        return Dispatch(run, len(batches), samples, batches, batches.__getitem__, self._collect)
 
     @functools.cached_property
     def _unrolling(self) -> Callable[..., Any]:
@@ -267,7 +336,54 @@ class Execution:
                 results.append(result)
             return (jax.tree.map(lambda *r: jnp.stack(r), *results) if collect else results[-1]), changing
 
-        return jax.jit(many, donate_argnums=self._donate)
+        return compiling.program(many, self._donate)
+
+
+@dataclasses.dataclass
+class _Cut:
+    """How batches come: as arrays or rows of a table, mostly of ``usual`` samples; see ``Execution._padded``."""
+
+    table: Table | None
+    usual: int
+    told: Programs | None = None
+
+    def take(self, batch: Any) -> Any:
+        return tree.map_structure(standardize, batch) if self.table is None else self.table.take(batch)
+
+    def pick(self, rows: np.ndarray, counts: np.ndarray | None) -> Picked:
+        assert self.table is not None, "batches are no rows"
+        return self.table.pick(rows, counts)
+
+    def spec(self, batch: Any) -> Any:
+        return to_device(batch) if self.table is None else self.table.spec(len(batch))
+
+    def filled(self, batch: Any) -> Any:
+        """Return a batch of the usual size, or rows, with the last sample once more for each that is missing."""
+        missing = self.usual - _samples(batch)
+        if not missing:
+            return batch
+        places = np.minimum(np.arange(self.usual), self.usual - missing - 1)
+        return tree.map_structure(lambda leaf: None if leaf is None else standardize(leaf)[places], batch)
+
+    def without_table(self) -> _Cut:
+        return dataclasses.replace(self, table=None)
+
+
+def _batches(held: Any) -> int:
+    return len(held.rows if isinstance(held, Picked) else jax.tree.leaves(held.batches)[0])
+
+
+def _spec(held: Any) -> tuple[Any, tuple[int, ...]]:
+    """Return the form of the batches held for a program, and the other sizes it depends on."""
+
+    def form(leaf: Any, shape: tuple[int, ...]) -> Any:
+        return jax.ShapeDtypeStruct(shape, leaf.dtype)
+
+    if isinstance(held, Picked):
+        samples = held.rows.shape[1]
+        batch = jax.tree.map(lambda leaf: form(leaf, (samples, *leaf.shape[1:])), held.data)
+        return batch, (_batches(held), len(jax.tree.leaves(held.data)[0]))
+    return jax.tree.map(lambda leaf: form(leaf, leaf.shape[1:]), held.batches), (_batches(held),)
 
 
 def _power_of_two(steps: int | None) -> int:
@@ -275,12 +391,14 @@ def _power_of_two(steps: int | None) -> int:
     return MOST_STEPS if steps is None else 1 << max(steps - 1, 0).bit_length()
 
 
-def _cut(batch: Any, table: Table | None) -> Any:
-    return tree.map_structure(standardize, batch) if table is None else table.take(batch)
-
-
 def _samples(batch: Any) -> int:
-    return next((len(leaf) for leaf in jax.tree.leaves(batch) if leaf.ndim), 1)
+    return next((len(leaf) for leaf in jax.tree.leaves(batch) if np.ndim(leaf)), 1)
+
+
+def _runs_of_one_length(batches: list[Any], cut: _Cut) -> Iterator[list[Any]]:
+    """Yield runs of batches that one loop may take: rows of any number where it is told how many count."""
+    runs = itertools.groupby(batches, key=lambda rows: len(rows) > cut.usual if cut.told else len(rows))
+    return (list(run) for _, run in runs)
 
 
 def _runs_of_one_shape(batches: list[Any]) -> Iterator[list[Any]]:

@@ -69,6 +69,10 @@ class Insight:
         if not _gone(state):
             self._evidence.keep(state)
 
+    def forget_programs(self) -> None:
+        """Trace the step anew where that is looked into: it was changed."""
+        self._programs.clear()
+
     def after(
         self,
         state: TrainState,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 import time
@@ -45,6 +46,33 @@ class Plan:
     validate: Callable[[], dict[str, float]] | None = None
     validates: Callable[[int], bool] = lambda epoch: True
     replay: Sequence[Intervention] = ()
+
+
+class _Rest(Iterator[Any]):
+    """Batches, those that were taken but not used among them.
+
+    >>> rest = _Rest(iter("abcd"))
+    >>> next(rest), next(rest), rest.drop(1), list(rest.left())
+    ('a', 'b', None, ['b', 'c', 'd'])
+    """
+
+    def __init__(self, batches: Iterator[Any]):
+        self._batches = batches
+        self._taken: collections.deque[Any] = collections.deque()
+
+    def __next__(self) -> Any:
+        batch = next(self._batches)
+        self._taken.append(batch)
+        return batch
+
+    def drop(self, count: int) -> None:
+        """Forget the first batches that were taken: they were used."""
+        for _ in range(count):
+            self._taken.popleft()
+
+    def left(self) -> Iterator[Any]:
+        """Return the batches that were not used."""
+        return itertools.chain(self._taken, self._batches)
 
 
 class TrainingRun:
@@ -196,13 +224,10 @@ class TrainingRun:
         """Run the steps of an epoch behind the ``done`` first; return how many batches there were."""
         count = sum(1 for _ in itertools.islice(batches, done))
         self.pace.begin_epoch()
-        groups = self.execution.dispatches(
-            batches,
-            self.pace,
-            lambda: self.state,
-            self.source.table,
-            self.plan.known_steps,
-            room=lambda steps: self.steering.room(epoch, count, steps),
+        rest = _Rest(batches)
+        execution, groups = (
+            self.execution,
+            self._groups(rest, lambda steps: self.steering.room(epoch, count, steps)),
         )
         while group := self.stopwatch.fetch(lambda: next(groups, None), self.logs):
             self._before(count)
@@ -212,11 +237,35 @@ class TrainingRun:
             count += steps
             self._after(count - 1)
             self._report(epoch, count, group)
+            rest.drop(steps)
             self.steering.tick(epoch, count)
             if self.model.stop_training:
                 break
             self.pace.watch(steps, self.logs)
+            if execution is not self.execution:
+                # What the old programs were to do next, the new ones do.
+                rest = _Rest(rest.left())
+                execution = self.execution
+                groups = self._groups(rest, lambda steps: self.steering.room(epoch, count, steps))
         return count
+
+    def _groups(self, batches: Iterator[Any], room: Callable[[int], int]) -> Iterator[list[Dispatch]]:
+        return self.execution.dispatches(
+            batches,
+            self.pace,
+            lambda: self.state,
+            self.source.table,
+            self.plan.known_steps,
+            room=room,
+            samples=self.source.samples,
+            batch_size=self.source.batch_size,
+        )
+
+    def remake(self, reason: str) -> None:
+        """Trace and compile the step anew, from the next batch on: what it is made of was changed."""
+        self.execution = self.model.make_train_function(force=reason)
+        if self.insight is not None:
+            self.insight.forget_programs()
 
     def _before(self, index: int) -> None:
         if self.calls_at_batches:

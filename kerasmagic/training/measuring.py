@@ -61,7 +61,16 @@ class Measurement:
         pace = self.execution.pace(watched=any(self.callbacks.wants(hook) for hook in hooks))
         batches = next(self.source.epochs(self.steps))
         known = self.steps or self.source.steps
-        return pace, self.execution.dispatches(batches, pace, lambda: self.state, self.source.table, known)
+        groups = self.execution.dispatches(
+            batches,
+            pace,
+            lambda: self.state,
+            self.source.table,
+            known,
+            samples=self.source.samples,
+            batch_size=self.source.batch_size,
+        )
+        return pace, groups
 
     def evaluate(self) -> dict[str, float]:
         """Return loss and metrics over the data by name."""
@@ -125,7 +134,7 @@ class Measurement:
         with guard.critical():
             y, self.state = dispatch.run(self.state)
             self.ahead = True
-        outputs.append(_Output(y, dispatch.steps if dispatch.stacked else None))
+        outputs.append(_Output(y, dispatch.stacked, dispatch.rows))
         # Results are fetched one program late, while the device computes the next.
         if len(outputs) > 1:
             outputs[-2].fetch()
@@ -139,19 +148,25 @@ class Measurement:
 
 @dataclasses.dataclass
 class _Output:
-    """What a program predicted: the outputs for a batch, or for the first ``steps`` of a stack of batches."""
+    """What a program predicted: the outputs for a batch, or for batches one upon the other.
+
+    All rows count, or the first so many.
+    """
 
     result: Any
-    steps: int | None
+    stacked: bool
+    rows: int | None
 
     def fetch(self) -> Any:
         """Return the outputs ``(samples, ...)`` as NumPy arrays; waits for the device."""
 
         def host(array: Any) -> np.ndarray:
             values = np.asarray(array)
-            return values if steps is None else values[:steps].reshape(-1, *values.shape[2:])
+            values = values.reshape(-1, *values.shape[2:]) if stacked else values
+            return values[:rows]
 
-        steps, self.steps = self.steps, None
+        stacked, rows = self.stacked, self.rows
+        self.stacked, self.rows = False, None
         self.result = tree.map_structure(host, self.result)
         return self.result
 

@@ -247,8 +247,8 @@ class Programs(Layer):
 
     # The compiled steps, each from a TrainState to a TrainState
 
-    def make_train_function(self, force: bool = False) -> Execution:
-        """Return the compiled training step."""
+    def make_train_function(self, force: bool | str = False) -> Execution:
+        """Return the compiled training step, made anew with ``force``, which may say why."""
 
         def train(_: Any, state: TrainState, data: Any) -> tuple[Any, TrainState]:
             logs, new = self.train_step(tuple(state), data)
@@ -285,7 +285,7 @@ class Programs(Layer):
         return self._execution("predict", predict, parts, force, donate=False)
 
     def _execution(
-        self, name: str, pure: Callable[..., Any], parts: Parts, force: bool, donate: bool = True
+        self, name: str, pure: Callable[..., Any], parts: Parts, force: bool | str, donate: bool = True
     ) -> Execution:
         # A program holds for the variables that were trainable, and the layers that trained, when it was made.
         valid_for = (
@@ -297,7 +297,7 @@ class Programs(Layer):
             compiled = self._compiled
             reason = "first step" if made is None else "layers were frozen or unfrozen"
             if made is not None and force:
-                reason = "asked for"
+                reason = force if isinstance(force, str) else "asked for"
             execution = Execution(
                 pure,
                 parts,

@@ -55,6 +55,10 @@ class Steered(Protocol):
         """Hand an event to every view."""
         ...
 
+    def remake(self, reason: str) -> None:
+        """Trace the step anew from the next batch on."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Best:
@@ -226,23 +230,37 @@ class Steering:
 
     def _set_rate(self, rate: float) -> None:
         optimizer = self._run.model.optimizer
-        rates = rate_variables(optimizer)
-        if not rates:
-            text = f"the learning rate follows {schedule_name(optimizer) or 'no number'} and was not changed"
+        before = rate_of(optimizer)
+        scheduled = [one for one in _inner(optimizer) if _schedule(one) is not None]
+        if before is None or (scheduled and not before):
+            reason = schedule_name(optimizer) or "no number"
+            at_zero = ", is 0 now" if before == 0 else ""
+            text = f"the learning rate follows {reason}{at_zero} and was not changed"
             self._note("learning_rate", text, value=rate, done=False)
             return
-        before = float(rates[0].numpy())
-        for variable in rates:
-            share = float(variable.numpy()) / before if before else 1.0
-            variable.assign(rate * share)
+        factor = rate / before if before else 1.0
+        first = _inner(optimizer)[0]
+        for one in _inner(optimizer):
+            held = one.__dict__.get("_learning_rate")
+            if isinstance(held, Variable):
+                held.assign(rate if one is first else float(held.numpy()) * factor if before else rate)
+        for one in scheduled:
+            one.learning_rate = _schedule(one).scaled(factor)
+        text = f"learning rate {before:.4g} → {rate:.4g}"
+        if scheduled:
+            # A program has the schedule in it.
+            self._run.remake("the schedule of the learning rate was scaled")
+            text += f", all of {schedule_name(scheduled[0])} × {factor:.4g} from here on"
         self._control.see_learning_rate(rate)
-        self._note("learning_rate", f"learning rate {before:.4g} → {rate:.4g}", value=rate)
+        self._note("learning_rate", text, value=rate)
 
     def tell(self) -> None:
         """Tell control and views what can be done now; the variables must hold the state."""
         optimizer = self._run.model.optimizer
         rates = rate_variables(optimizer)
-        rate = float(rates[0].numpy()) if rates else None
+        # A schedule is computed for those who look.
+        looks = rates or self._tells or self._control.keeps_best
+        rate = rate_of(optimizer) if looks else None
         self._control.see_learning_rate(rate)
         now = (rate, "" if rates else schedule_name(optimizer), str(self._best or ""))
         if self._tells and now != self._told:
@@ -292,8 +310,31 @@ def rate_variables(optimizer: Any) -> list[Variable]:
     """
     if optimizer is None:
         return []
-    rates = [inner(each).__dict__.get("_learning_rate") for each, _ in plain_optimizers(optimizer)]
+    rates = [one.__dict__.get("_learning_rate") for one in _inner(optimizer)]
     return [rate for rate in rates if isinstance(rate, Variable)]
+
+
+def rate_of(optimizer: Any) -> float | None:
+    """Return the learning rate now, of several optimizers that of the first; ``None`` where no number can be set.
+
+    >>> from kerasmagic.optimizers import SGD, schedules
+    >>> rate_of(SGD(schedules.PiecewiseConstantDecay([10], [0.5, 0.25]))), rate_of(SGD(lambda: 0.1))
+    (0.5, None)
+    """
+    first = _inner(optimizer)[0] if optimizer is not None else None
+    held = None if first is None else first.__dict__.get("_learning_rate")
+    if isinstance(held, Variable):
+        return float(held.numpy())
+    return None if first is None or _schedule(first) is None else float(first.learning_rate)
+
+
+def _inner(optimizer: Any) -> list[Any]:
+    return [] if optimizer is None else [inner(each) for each, _ in plain_optimizers(optimizer)]
+
+
+def _schedule(optimizer: Any) -> Any:
+    held = optimizer.__dict__.get("_learning_rate")
+    return held if hasattr(held, "scaled") else None
 
 
 def schedule_name(optimizer: Any) -> str:
@@ -301,6 +342,8 @@ def schedule_name(optimizer: Any) -> str:
     if optimizer is None:
         return ""
     rate = inner(plain_optimizers(optimizer)[0][0]).__dict__.get("_learning_rate")
+    # Scaled or not, it is the one that the user wrote.
+    rate = getattr(rate, "schedule", rate)
     return getattr(rate, "__name__", type(rate).__name__)
 
 
