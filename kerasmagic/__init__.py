@@ -38,6 +38,7 @@ from kerasmagic.core.dtype_policy import DTypePolicy as DTypePolicy
 from kerasmagic.core.dtype_policy import FloatDTypePolicy as FloatDTypePolicy
 from kerasmagic.core.input_spec import InputSpec as InputSpec
 from kerasmagic.core.layer import Layer as Layer
+from kerasmagic.core.memory import keep_freed_memory as _keep_freed_memory
 from kerasmagic.core.remat import RematScope as RematScope
 from kerasmagic.core.remat import remat as remat
 from kerasmagic.core.scope import StatelessScope as StatelessScope
@@ -45,6 +46,7 @@ from kerasmagic.core.scope import SymbolicScope as SymbolicScope
 from kerasmagic.core.scope import name_scope as name_scope
 from kerasmagic.core.symbolic import KerasTensor as KerasTensor
 from kerasmagic.core.symbolic import Operation as Operation
+from kerasmagic.core.tuning import start_tuning as _start_tuning
 from kerasmagic.core.variable import Variable as Variable
 from kerasmagic.foundation.views import offer as _offer
 from kerasmagic.foundation.views import view as _view
@@ -61,7 +63,9 @@ from kerasmagic.regularizers import Regularizer as Regularizer
 
 __version__ = "0.1.0"
 
+_keep_freed_memory()
 _use_compile_cache()
+_start_tuning()
 
 _offer(model_table="kerasmagic.magics.table:show", editor="kerasmagic.magics.editor:editor")
 # How notebooks show objects, and the figures of them.

@@ -2,6 +2,9 @@
 
 from kerasmagic.core.dtype_policy import dtype_policy as dtype_policy
 from kerasmagic.core.dtype_policy import set_dtype_policy as set_dtype_policy
+from kerasmagic.core.tuning import disable_tuning as disable_tuning
+from kerasmagic.core.tuning import enable_tuning as enable_tuning
+from kerasmagic.core.tuning import is_tuning_enabled as is_tuning_enabled
 from kerasmagic.foundation.config import backend as backend
 from kerasmagic.foundation.config import disable_flash_attention as disable_flash_attention
 from kerasmagic.foundation.config import enable_flash_attention as enable_flash_attention

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import random
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -22,14 +24,19 @@ os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# No result of a test may depend on a measured time.
+os.environ["KERASMAGIC_TUNING"] = "off"
 
 import hypothesis
 import jax
+import numpy as np
 import pytest
+
+from tests.tools.cheap_compiler import compile_cheaply
 
 logging.getLogger("jax").setLevel(logging.ERROR)
 # Nearly all programs of the tests run once on a few numbers: compiling them is what takes the time.
-jax.config.update("jax_disable_most_optimizations", True)
+compile_cheaply(True)
 
 hypothesis.settings.register_profile(
     "default",
@@ -50,6 +57,7 @@ hypothesis.settings.load_profile("default")
 ORACLE_FOLDERS = ("layers", "ops", "losses", "metrics", "optimizers", "initializers", "random", "activations")
 TESTS_BETWEEN_CLEARINGS = 150
 _finished = itertools.count(1)
+_generators: dict[np.random.Generator, Any] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,6 +69,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ):
             item.add_marker("oracle")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for module in {item.module for item in items if isinstance(item, pytest.Function)}:
+        for value in vars(module).values():
+            if isinstance(value, np.random.Generator):
+                _generators[value] = value.bit_generator.state
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give a test the same names and random numbers whatever ran before it, in whatever order."""
+    from kerasmagic.core.random import reset_global_seed
+    from kerasmagic.foundation.naming import reset_names
+
+    reset_names()
+    seed = zlib.crc32(item.nodeid.encode())
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - some tests draw from the global generator, as users do
+    reset_global_seed()
+    for generator, state in _generators.items():
+        generator.bit_generator.state = state
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
@@ -73,10 +100,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 @pytest.fixture(scope="module")
 def optimized() -> Iterator[None]:
     """Compile as a user's process does: what XLA fuses rounds in another way."""
-    jax.config.update("jax_disable_most_optimizations", False)
+    compile_cheaply(False)
     jax.clear_caches()
     yield
-    jax.config.update("jax_disable_most_optimizations", True)
+    compile_cheaply(True)
     jax.clear_caches()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import dashboard, table
+from benchmarks import dashboard, growth, table
 from benchmarks.peers import PEERS
 
 
@@ -43,3 +43,25 @@ def test_the_cost_of_the_dashboard_is_told_from_figures() -> None:
     messages = [(0.0, "comm_open", 10**6), *((at, "comm_msg", 1000) for at in (0.0, 0.5, 0.99, 1.2, 3.0))]
     assert dashboard.busiest_second(messages) == (3, 3000)
     assert dashboard.busiest_second([]) == (0, 0)
+
+
+def test_growth_is_told_beside_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctest.testmod(growth).failed == 0
+    growth.main(["batch", "--peers", "kerasmagic", "--largest", "64"])
+    title, first, second = capsys.readouterr().out.strip().splitlines()
+    assert title.split() == [
+        "batch",
+        "peer",
+        "ms",
+        "a",
+        "step",
+        "growth",
+        "work",
+        "first",
+        "fit",
+        "s",
+        "peak",
+        "MB",
+    ]
+    assert first.split()[:2] == ["16", "kerasmagic"]
+    assert second.split()[4] == "4.0"

@@ -53,7 +53,8 @@ def binder_python(checkout: Path) -> Path:
     python = environment / "bin" / "python"
     # Word for word what repo2docker runs in the root of the repository.
     command = [python, "-m", "pip", "install", "--quiet", "-r", "binder/requirements.txt"]
-    subprocess.run(command, cwd=checkout, check=True)
+    # Thousands of files that nobody imports here need no bytecode. This is the value of `compile`, for pip.
+    subprocess.run(command, cwd=checkout, env={**os.environ, "PIP_NO_COMPILE": "0"}, check=True)
     return python
 
 

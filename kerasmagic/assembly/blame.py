@@ -16,6 +16,35 @@ from kerasmagic.foundation.errors import DefinitionError, KerasMagicError, Span
 from kerasmagic.language.report import report_text
 
 
+class Blame(NamedTuple):
+    """The line of a definition that data does not fit.
+
+    Attributes:
+        told: What is wrong, with its place.
+        source: The text of the definition.
+        title: What it defines.
+        first_line: The number of its first line.
+    """
+
+    told: DefinitionError
+    source: str
+    title: str
+    first_line: int
+
+    def text(self) -> str:
+        """Return it as lines of text."""
+        return report_text(self.told, self.source, self.title, first_line=self.first_line)
+
+
+Presenter = Callable[[Exception, Blame], None]
+_presenters: list[Presenter] = []
+
+
+def set_presenter(presenter: Presenter | None) -> None:
+    """Let ``presenter`` prepare an error of ``fit`` and its like for being shown; without one it has a note only."""
+    _presenters[:] = [] if presenter is None else [presenter]
+
+
 class _Finding(NamedTuple):
     """A line that the data does not fit, and why; ``compile`` stands for the line that begins so."""
 
@@ -39,14 +68,16 @@ def pointing(method: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 given = signature.bind(self, *args, **kwargs).arguments
                 trains = "y" in signature.parameters
-                note = explanation(self, given.get("x"), given.get("y"), trains=trains, error=error)
+                blame = blamed(self, given.get("x"), given.get("y"), trains=trains, error=error)
             except Exception:
                 # A note must not hide the error that it is about.
-                note = None
-            if note is not None and note not in getattr(error, "__notes__", ()):
+                blame = None
+            if blame is not None and blame.text() not in getattr(error, "__notes__", ()):
                 if isinstance(error, KerasMagicError):
                     _without_remarks_of_jax(error)
-                error.add_note(note)
+                error.add_note(blame.text())
+                for presenter in _presenters:
+                    presenter(error, blame)
             raise
 
     return wrapper
@@ -58,9 +89,9 @@ def _without_remarks_of_jax(error: KerasMagicError) -> None:
     notes[:] = [note for note in notes if "JAX has removed its internal frames" not in note]
 
 
-def explanation(
+def blamed(
     model: Any, x: Any, y: Any, *, trains: bool = True, error: Exception | None = None
-) -> str | None:
+) -> Blame | None:
     """Return which line of a model's definition the data does not fit, and why.
 
     Args:
@@ -74,7 +105,8 @@ def explanation(
 
     >>> import kerasmagic as keras
     >>> model = keras.define("input 4\\ndense 2", name="tiny")
-    >>> print(explanation(model, np.zeros((8, 5)), None, trains=False))
+    >>> blame = blamed(model, np.zeros((8, 5)), None, trains=False)
+    >>> print("" if blame is None else blame.text())
     %%model tiny, line 1
         input 4
         ^^^^^^^
@@ -97,7 +129,7 @@ def explanation(
     text, line = lines[number], number + record.first_line
     span = Span(line, len(text) - len(text.lstrip()) + 1, line, len(text.rstrip()) + 1)
     told = DefinitionError(found.message, span=span, hint=found.hint)
-    return report_text(told, record.source, f"%%model {model.name}", first_line=record.first_line)
+    return Blame(told, record.source, f"%%model {model.name}", record.first_line)
 
 
 def _compile_line(lines: list[str]) -> int | None:

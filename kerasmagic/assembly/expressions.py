@@ -22,6 +22,20 @@ NAMESPACE: Mapping[str, Any] = {"__builtins__": _BUILTINS, "jnp": jnp, "jax": ja
 """What every expression can name."""
 
 
+class FailedExpression(ShapeMismatch):
+    """A line of a layer that could not be computed.
+
+    Attributes:
+        layer: The name of the layer.
+        told: What went wrong, without the place, which is in ``span``.
+    """
+
+    def __init__(self, told: str, layer: str, span: Span):
+        super().__init__(f"%%layer {layer}, line {span.line}: {told}", span=span)
+        self.layer = layer
+        self.told = told
+
+
 class CompiledExpression:
     """One line of a layer.
 
@@ -32,17 +46,17 @@ class CompiledExpression:
 
     def __init__(self, line: ResolvedExpression, layer: str):
         self.line = line
-        self.where = f"%%layer {layer}, line {line.span.line}"
+        self.layer = layer
         self.reads = frozenset(name for name, _ in line.expression.names)
         source = line.expression.source.strip()
         _check_attributes(source, line.expression.span)
-        self._code = compile(source, f"<{self.where}>", "eval")
+        self._code = compile(source, f"<%%layer {layer}, line {line.span.line}>", "eval")
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
         """Return the value of the expression.
 
         Raises:
-            ShapeMismatch: If it fails; with its line, the shapes of what it names, and what JAX says.
+            FailedExpression: If it fails; with its line, the shapes of what it names, and what JAX says.
         """
         try:
             return eval(self._code, {**NAMESPACE, **names})
@@ -55,10 +69,8 @@ class CompiledExpression:
                 if hasattr(names.get(name), "shape")
             )
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ShapeMismatch(
-                f"{self.where}: '{self.line.expression.source.strip()}' failed"
-                f"{f' for {shapes}' if shapes else ''}: {reason}"
-            ) from error
+            told = f"'{self.line.expression.source.strip()}' failed{f' for {shapes}' if shapes else ''}: {reason}"
+            raise FailedExpression(told, self.layer, self.line.expression.span) from error
 
 
 def _check_attributes(source: str, span: Span) -> None:

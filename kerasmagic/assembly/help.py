@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasmagic.assembly.preview import shape_after, spelled, typical_step
 from kerasmagic.assembly.vocabulary import own_layers
+from kerasmagic.core.layer import Layer
 from kerasmagic.core.symbolic import KerasTensor
 from kerasmagic.foundation import registry
 from kerasmagic.language.completion import LAYER_LINES, MODEL_LINES
@@ -109,7 +110,7 @@ def explain(
 
 
 def _an(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aio" else f"a {kind}"
+    return f"an {kind}" if kind[0].lower() in "aeio" else f"a {kind}"
 
 
 # ---- layers
@@ -119,11 +120,14 @@ def _layer(
     word: str, layers: Mapping[int | None, CallWords], vocabulary: Vocabulary, namespace: Any, x: Any
 ) -> str:
     words = _likely(layers, x)
+    own = own_layers(namespace)
+    if isinstance(own.get(word), Layer):
+        kind = type(own[word]).__name__
+        return f"{word}\n\n{_an(kind)[0].upper()}{_an(kind)[1:]} of this notebook; each use of it is the same layer."
     names = " or ".join(each.name for each in layers.values())
     by_rank = ", by the rank of what flows in" if len(layers) > 1 else ""
     parts = [_form(word, words), "", f"Keras' {names}{by_rank}." if word != words.name else f"{names}."]
     parts += [*_example(word, words, vocabulary, namespace, x), "", "Arguments:", "", *_table(words)]
-    own = own_layers(namespace)
     for each in sorted(layers.values(), key=lambda each: each is not words):
         target = own.get(each.name) or registry.LAYERS.find(each.name)
         cls = target if isinstance(target, type) else type(target)

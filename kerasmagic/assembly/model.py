@@ -18,6 +18,7 @@ from kerasmagic.core.symbolic import KerasTensor, is_symbolic
 from kerasmagic.foundation import registry
 from kerasmagic.foundation.errors import DefinitionError, DefinitionErrors, Span
 from kerasmagic.foundation.naming import to_snake_case
+from kerasmagic.foundation.signature import parameter_names
 from kerasmagic.language import resolved as r
 from kerasmagic.language.check import TAKE
 from kerasmagic.layers import Input
@@ -323,15 +324,22 @@ class Builder:
             raise self.no_layer(step, rank, tensors)
         target = self.target(public)
         if isinstance(target, Layer):
+            _mark(target, step.span)
             return self.own_instance(target)
         arguments = {a.name: self.argument(a.value, rank) for a in step.arguments if not a.in_call}
-        arguments.setdefault(
-            "name", self.name(name or to_snake_case(target.__name__), exact=name is not None)
-        )
-        layer = constructed(lambda: target(**arguments), step.span, step.arguments)
+        if "name" in arguments or "name" in parameter_names(target):
+            arguments.setdefault("name", self.new_name(target, name))
+            layer = constructed(lambda: target(**arguments), step.span, step.arguments)
+        else:
+            # A class of one's own may leave it to others to name its layers.
+            layer = constructed(lambda: target(**arguments), step.span, step.arguments)
+            layer.name = self.new_name(target, name)
         self.made[id(layer)] = arguments
         _mark(layer, step.span)
         return layer
+
+    def new_name(self, target: type, name: str | None) -> str:
+        return self.name(name or to_snake_case(target.__name__), exact=name is not None)
 
     def argument(self, value: Any, rank: int | None) -> Any:
         """Return an argument of a constructor; a layer in it is made here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import sys
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from kerasmagic.assembly.own_source import is_own, own_source
 from kerasmagic.core.layer import Layer
 from kerasmagic.foundation.errors import NotSerializable
 from kerasmagic.foundation.naming import to_snake_case
-from kerasmagic.foundation.registry import get_registered_object
+from kerasmagic.foundation.registry import OPERATIONS, get_registered_object
 from kerasmagic.foundation.signature import parameters
 
 _SHORT = {"keras.layers": "layers"}
@@ -67,6 +68,8 @@ class Source:
                 return f"{self.address(target)}({self.arguments(target, arguments)})"
             case FunctionName(module, name):
                 return self.function(module, name)
+            case types.FunctionType():
+                return self.given_function(value)
             case Layer():
                 return self.layer(value)
             case Mapping():
@@ -88,6 +91,15 @@ class Source:
             function = getattr(home, name, None)
         if function is None:
             raise NotSerializable(f"The function {name!r} is not known, so it cannot be written as Python.")
+        self.own(function)
+        return function.__name__
+
+    def given_function(self, function: types.FunctionType) -> str:
+        """Return a function that was handed over; the source of one's own stands above."""
+        public = OPERATIONS.name_of(function)
+        if public is not None:
+            self.imports.setdefault("from keras import ops")
+            return f"ops.{public}"
         self.own(function)
         return function.__name__
 

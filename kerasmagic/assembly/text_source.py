@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import math
 import re
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -221,6 +222,8 @@ class TextSource:
             case FunctionName(module, name):
                 # A function of one's own is a variable of the notebook.
                 return name if module.startswith("keras.") else f"{{{name.rpartition('>')[2]}}}"
+            case types.FunctionType():
+                return _function(value)
             case Layer():
                 return self.nested(value)
             case Mapping():
@@ -269,6 +272,14 @@ class TextSource:
             text = self.argument(words, parameter.name, arguments[parameter.name])
             shown.append(text if leading else f"{parameter.name}={text}")
         return shown
+
+
+def _function(function: types.FunctionType) -> str:
+    """Return a function, which is a variable of the notebook: ``{halve}``."""
+    public = registry.OPERATIONS.name_of(function)
+    if public is None and function.__name__ == "<lambda>":
+        raise NotSerializable("A lambda has no name to be written by.", hint="Give it one with 'def'.")
+    return f"{{{function.__name__ if public is None else f'ops.{public}'}}}"
 
 
 def key_text(key: Any) -> str:

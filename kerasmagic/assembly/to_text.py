@@ -12,6 +12,7 @@ from kerasmagic.assembly.compile_text import compile_line
 from kerasmagic.assembly.flow import Flow, flow_of, index_text, operator_of
 from kerasmagic.assembly.layer import DefinedLayer
 from kerasmagic.assembly.outline import Call, calls, uses
+from kerasmagic.assembly.own_model import drawn, handed_over
 from kerasmagic.assembly.python_source import chosen_name
 from kerasmagic.assembly.record import written_text
 from kerasmagic.assembly.text_source import TextSource, key_text
@@ -78,9 +79,11 @@ def to_text(model: Any) -> str:
 
     A model that a text defined, and that was not changed since, gives that text back. Any other graph or
     stack of layers is written anew: shared layers as ``layer NAME = ...``, models inside as ``model NAME:``.
+    A model with a ``call`` of its own is its inputs and one step by the name of its class, which ``define`` finds
+    in its ``namespace``.
 
     Args:
-        model: A ``Sequential`` or functional model.
+        model: The model. One with a ``call`` of its own was called or built before: else its inputs are not known.
 
     Raises:
         NotSerializable: If the language cannot say something in it; the message says what.
@@ -98,10 +101,11 @@ def to_text(model: Any) -> str:
     written = written_text(model)
     if written is not None:
         return written
-    own: dict[str, type] = {}
-    _own_classes(model, own)
-    writer = _Writer(TextSource(vocabulary(own), {}), {})
-    lines = writer.model(model)
+    with drawn(model) as graph:
+        own: dict[str, type] = {}
+        _own_classes(graph, own)
+        writer = _Writer(TextSource(vocabulary(own), {}), {})
+        lines = writer.model(graph)
     compiled = compile_line(model, writer.source)
     lines += [compiled] if compiled is not None else []
     defined = {name: cls for name, cls in own.items() if issubclass(cls, DefinedLayer)}
@@ -167,14 +171,8 @@ class _Writer:
         """Return the lines of a model."""
         if isinstance(model, Sequential):
             self.stack(model)
-        elif isinstance(model, Functional):
-            self.graph(model)
         else:
-            raise NotSerializable(
-                f"{type(model).__name__} is a model with a `call` of its own; only models that are graphs or "
-                "stacks of layers can be said in the language.",
-                hint="`to_python()` writes its class; inside another model it is a step by the name of its class.",
-            )
+            self.graph(model)
         self.flush()
         return self.lines
 
@@ -312,7 +310,7 @@ class _Writer:
             self.flush()
             self.lines += [f"model {name}:", *(f"    {line}" for line in inner)]
             return
-        for inside in layer._layers if not isinstance(layer, DefinedLayer) else ():
+        for inside in handed_over(layer):
             if isinstance(inside, Functional | Sequential):
                 self.prepare(inside)
         if shared:
@@ -420,7 +418,7 @@ class _Writer:
         except NotSerializable as error:
             what = f"ops.{call.function}" if call.function else call.operation.name
             raise NotSerializable(
-                f"An argument of {what!r} cannot be said in the language: {error}"
+                f"An argument of {what!r} cannot be said in the language: {error.message}", hint=error.hint
             ) from None
 
 

@@ -40,7 +40,7 @@ def use_compile_cache(environment: Mapping[str, str] = os.environ) -> Path | Non
         return None
     if config.jax_compilation_cache_dir or not config.jax_enable_compilation_cache:  # type: ignore[attr-defined]
         return None
-    folder = (Path(chosen) if chosen else default_folder(environment)) / _fingerprint()
+    folder = (Path(chosen) if chosen else default_folder(environment)) / fingerprint()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -93,7 +93,7 @@ def prune(folder: Path, largest: int) -> None:
             excess -= size
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
     """Return a name for this kind of machine: homes are shared, and code for one processor may not run on another."""
     told = [platform.machine(), platform.processor()]
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:

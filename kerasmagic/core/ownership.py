@@ -12,7 +12,7 @@ from kerasmagic.core.dtypes import is_float_dtype, standardize_dtype
 from kerasmagic.core.random import SeedGenerator
 from kerasmagic.core.serialization import resolve
 from kerasmagic.core.symbolic import Operation
-from kerasmagic.core.tracking import Tracker
+from kerasmagic.core.tracking import PLAIN, Tracker
 from kerasmagic.core.variable import Variable
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.foundation.registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
@@ -63,8 +63,9 @@ class Owner(Operation):
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "_tracker" and not isinstance(getattr(type(self), name, None), property):
-            value = self._tracker.track(value) if name not in _UNTRACKED else value
+        seen = name != "_tracker" and type(value) not in PLAIN and name not in _UNTRACKED
+        if seen and not isinstance(getattr(type(self), name, None), property):
+            value = self._tracker.track(value)
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:

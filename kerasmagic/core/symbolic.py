@@ -382,7 +382,7 @@ class FunctionOperation(Operation):
 _SPECS: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
-def apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def apply(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a function of arrays on symbolic tensors."""
     if addresses.address_of(function) is None:
         return FunctionOperation(function)(*args, **kwargs)

@@ -7,12 +7,15 @@ makes the layer a part of its owner.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kerasmagic.foundation.errors import InvalidArgument
 
-_PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
+PLAIN = frozenset({int, float, str, bool, bytes, type(None)})
+_CONTAINERS = frozenset({tuple, list, dict, set})
 
 
 class Tracker:
@@ -29,9 +32,9 @@ class Tracker:
     def track(self, value: Any) -> Any:
         """Take note of ``value`` and return it, a container in its watched form."""
         # Most attributes are plain values: a model of many layers sets thousands of them.
-        if type(value) in _PLAIN or isinstance(value, (TrackedList, TrackedDict, TrackedSet)):
+        if type(value) in PLAIN or isinstance(value, (TrackedList, TrackedDict, TrackedSet)):
             return value
-        for predicate, store in self.stores.values():
+        for predicate, store in () if type(value) in _CONTAINERS else self.stores.values():
             if predicate(value):
                 self._add(store, value)
                 return value
@@ -67,7 +70,7 @@ class Tracker:
             self.locked = locked
 
     def _add(self, store: list[Any], value: Any) -> None:
-        if any(kept is value for kept in store):
+        if any(map(operator.is_, store, itertools.repeat(value))):
             return
         if self.locked is not None:
             raise InvalidArgument(self.locked)

@@ -27,6 +27,11 @@ def is_leaf(structure: Any) -> bool:
     return not isinstance(structure, _CONTAINERS)
 
 
+def _is_row(structure: Any) -> bool:
+    """Whether ``structure`` is a plain list or tuple of leaves: most are, and JAX's general walk is slow."""
+    return type(structure) in (list, tuple) and all(map(is_leaf, structure))
+
+
 def flatten(structure: Any) -> list[Any]:
     """Return the leaves; those of a dict in the order of its sorted keys.
 
@@ -35,6 +40,8 @@ def flatten(structure: Any) -> list[Any]:
     """
     if is_leaf(structure):
         return [structure]
+    if _is_row(structure):
+        return list(structure)
     return jax.tree.leaves(structure, is_leaf=is_leaf)
 
 
@@ -49,6 +56,8 @@ def map_structure(function: Callable[..., Any], *structures: Any) -> Any:
     """
     if is_leaf(structures[0]):
         return function(*structures)
+    if len(structures) == 1 and _is_row(structures[0]):
+        return type(structures[0])(map(function, structures[0]))
     return jax.tree.map(function, *structures, is_leaf=is_leaf)
 
 

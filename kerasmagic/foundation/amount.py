@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 FUNCTIONS: dict[str, Callable[..., int]] = {
@@ -40,6 +43,30 @@ def evaluate(dim: Any, sizes: Mapping[str, int]) -> int:
     # The text of a dimension is made by jax, from names that are identifiers.
     source = str(dim).replace("^", "**")
     return int(eval(source, {"__builtins__": {}}, {**FUNCTIONS, **sizes}))
+
+
+_assumed: ContextVar[Mapping[str, int]] = ContextVar("assumed", default=MappingProxyType({}))
+
+
+@contextlib.contextmanager
+def assuming(**sizes: int) -> Iterator[None]:
+    """Let ``likely`` know what open dimensions will be, while a program is traced for any."""
+    token = _assumed.set({**_assumed.get(), **sizes})
+    try:
+        yield
+    finally:
+        _assumed.reset(token)
+
+
+def likely(size: Any) -> int | None:
+    """Return the number that a size is or will probably be, to choose a fast way by; ``None`` if nobody knows.
+
+    >>> with assuming(batch=32):
+    ...     likely("2*batch"), likely(3), likely("time")
+    (64, 3, None)
+    """
+    known = _assumed.get()
+    return evaluate(size, known) if all(name in known for name in symbols(size)) else None
 
 
 class Amount:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import collections
+import functools
 import re
 
 _COUNTS: collections.Counter[str] = collections.Counter()
 
 
+@functools.lru_cache(maxsize=4096)
 def to_snake_case(name: str) -> str:
     """Return the snake-case form of a class name.
 

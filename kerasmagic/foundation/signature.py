@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 REQUIRED: Any = inspect.Parameter.empty
-_read: weakref.WeakKeyDictionary[types.FunctionType, inspect.Signature] = weakref.WeakKeyDictionary()
+# For each function its signature, and the one of a method that is made of it.
+_read: weakref.WeakKeyDictionary[types.FunctionType, tuple[inspect.Signature, inspect.Signature]]
+_read = weakref.WeakKeyDictionary()
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -107,7 +109,7 @@ def signature(function: Callable[..., Any]) -> inspect.Signature:
         return inspect.signature(function)
     found = _read.get(inner)
     if found is None:
-        found = _read[inner] = inspect.signature(inner)
-    if inner is function:
-        return found
-    return found.replace(parameters=list(found.parameters.values())[1:])
+        own = inspect.signature(inner)
+        bound = own.replace(parameters=list(own.parameters.values())[1:])
+        found = _read[inner] = own, bound
+    return found[0] if inner is function else found[1]

@@ -271,7 +271,20 @@ class Binding:
             return self._of_kind(name, value, role, resolver.vocabulary.dtypes)
         if role in TABLE_ROLES and (role != "schedule" or isinstance(value, d.Call)):
             return self._of_kind(name, value, role, resolver.vocabulary.table(role))
+        if role is None:
+            return self._perhaps_layers(value, self._text_fits(name))
         return resolver.plain(value, text=role == "text" or self._text_fits(name))
+
+    def _perhaps_layers(self, value: d.Value, text: bool) -> Any:
+        """Return a value of which nothing is known; the name of a layer of this cell is that layer, not text."""
+        match value:
+            case d.Word(name) if name in self.resolver.shared:
+                return self.resolver.nested_layer(value)
+            case d.Tuple(items):
+                return tuple(self._perhaps_layers(item, text) for item in items)
+            case d.List(items):
+                return [self._perhaps_layers(item, text) for item in items]
+        return self.resolver.plain(value, text=text)
 
     def _of_call(self, name: str, value: d.Value) -> Any:
         """Return a value for the call, which may be a tensor or a list of tensors."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -223,7 +224,8 @@ class _Expander:
         if bound is not None:
             return self.bound_step(step, bound, names)
         arguments = self.arguments(step.arguments, names)
-        step = dataclasses.replace(step, arguments=arguments)
+        if arguments is not step.arguments:
+            step = dataclasses.replace(step, arguments=arguments)
         return self.use(step, self.blocks[step.name]) if step.name in self.blocks else step
 
     def bound_step(self, step: d.Step, bound: d.Value, names: Names) -> d.Element:
@@ -303,12 +305,15 @@ class _Expander:
     # ---- values
 
     def arguments(self, arguments: tuple[d.Argument, ...], names: Names) -> tuple[d.Argument, ...]:
-        return tuple(
-            dataclasses.replace(a, value=self.value(a.value, names))
-            if isinstance(a, d.Positional | d.Keyword)
-            else a
-            for a in arguments
+        new = tuple(
+            self.argument(a, names) if isinstance(a, d.Positional | d.Keyword) else a for a in arguments
         )
+        # What is as it was stays the same object, so that it is read once however often it is repeated.
+        return arguments if all(map(operator.is_, new, arguments)) else new
+
+    def argument(self, argument: Any, names: Names) -> Any:
+        value = self.value(argument.value, names)
+        return argument if value is argument.value else dataclasses.replace(argument, value=value)
 
     def value(self, value: Any, names: Names) -> Any:
         new = self.substituted(value, names)

@@ -98,6 +98,8 @@ from kerasmagic.layers.pooling import MaxPool3D as MaxPool3D
 from kerasmagic.layers.pooling import MaxPooling1D as MaxPooling1D
 from kerasmagic.layers.pooling import MaxPooling2D as MaxPooling2D
 from kerasmagic.layers.pooling import MaxPooling3D as MaxPooling3D
+from kerasmagic.layers.preprocessing import Normalization as Normalization
+from kerasmagic.layers.preprocessing import Rescaling as Rescaling
 from kerasmagic.layers.recurrent import GRU as GRU
 from kerasmagic.layers.recurrent import LSTM as LSTM
 from kerasmagic.layers.recurrent import RNN as RNN

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from kerasmagic.assembly.blame import set_presenter
 from kerasmagic.magics.complete import matcher
+from kerasmagic.magics.failure import presenter
 from kerasmagic.magics.help import Inspector
 from kerasmagic.magics.settings import KerasMagic
 from kerasmagic.magics.shell import KerasMagics
@@ -27,6 +29,7 @@ def load(ipython: Any) -> None:
         inspector.install()
         ipython.__dict__[_INSPECTOR] = inspector
     set_default_sink(default_sink)
+    set_presenter(presenter(ipython, settings))
 
 
 def unload(ipython: Any) -> None:
@@ -47,3 +50,4 @@ def unload(ipython: Any) -> None:
     if inspector is not None:
         inspector.remove()
     set_default_sink(None)
+    set_presenter(None)

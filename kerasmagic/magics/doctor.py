@@ -10,8 +10,9 @@ from typing import Any
 
 import jax
 
-from kerasmagic.foundation.errors import UnknownName, did_you_mean
-from kerasmagic.magics.line import usage
+from kerasmagic.foundation.errors import DefinitionError, Span, did_you_mean
+from kerasmagic.magics.failure import shown
+from kerasmagic.magics.line import TRACEBACK, read_line, usage, wants_help
 from kerasmagic.magics.table import limit
 from kerasmagic.widgets import units
 from kerasmagic.widgets.sink import in_kernel
@@ -27,25 +28,29 @@ PACKAGES = (
     "anywidget",
     "jupyterlab",
 )
+OPTIONS = (TRACEBACK,)
 COMMANDS = {"doctor": "tell versions, device, memory, compile cache and front end"}
 
 
-def run(line: str, version: str) -> None:
-    """Do what ``%kerasmagic COMMAND`` asks for.
+FORM = "COMMAND"
+WHAT = "\n".join(["Commands:", *(f"  {name}  {meaning}" for name, meaning in COMMANDS.items())])
 
-    Raises:
-        UnknownName: For a command that does not exist.
-    """
-    words = line.split()
-    if not words or "--help" in words:
-        listed = "\n".join(f"  {name}  {meaning}" for name, meaning in COMMANDS.items())
-        print(usage("%kerasmagic", "COMMAND", f"Commands:\n{listed}", ()))  # noqa: T201 - it was asked for
+
+def run(config: Any, line: str, version: str) -> None:
+    """Do what ``%kerasmagic COMMAND`` asks for."""
+    if not line.strip() or wants_help(line):
+        print(usage("%kerasmagic", FORM, WHAT, OPTIONS))  # noqa: T201 - it was asked for
         return
-    if words[0] not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        raise UnknownName(
-            f"There is no '%kerasmagic {words[0]}', only {known}.", hint=did_you_mean(words[0], COMMANDS)
-        )
+    title = "%kerasmagic"
+    with shown(title, f"{title} {line}", traceback=config.traceback or "--traceback" in line.split()):
+        parsed = read_line(title, line, OPTIONS)
+        command = parsed.subject
+        if command not in COMMANDS:
+            raise DefinitionError(
+                f"There is no command {command!r}, only {', '.join(COMMANDS)}.",
+                span=Span(1, parsed.column, 1, parsed.column + len(command)),
+                hint=did_you_mean(command, COMMANDS),
+            )
     print(report(version))  # noqa: T201 - this is what the magic is for
 
 

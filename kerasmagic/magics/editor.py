@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import keyword
 import sys
 import weakref
@@ -12,6 +13,7 @@ from kerasmagic.assembly import define, keep_weights, vocabulary
 from kerasmagic.foundation.errors import DefinitionErrors, InvalidArgument, KerasMagicError
 from kerasmagic.language.check import read_model
 from kerasmagic.language.report import rows_of
+from kerasmagic.magics.look import answer_for, linked
 from kerasmagic.magics.table import table_of
 from kerasmagic.models import Model
 from kerasmagic.widgets.editor import Answer, EditorWidget, Mistake
@@ -54,9 +56,15 @@ def editor(text: str | None = None, name: str = "model", model: Any = None) -> E
         lambda written: build(written, name, names, bind),
         text or "",
         name,
-        None if model is None else Answer(table_of(model), model=model),
+        None if model is None else Answer(_answered(model, _numbered(table_of(model))), model=model),
     )
     return widget
+
+
+def _numbered(table: ShapeTable) -> ShapeTable:
+    """Return the table of a cell's model with the lines as the editor counts them: without that of the magic."""
+    rows = [row if row.line is None else dataclasses.replace(row, line=row.line - 1) for row in table.rows]  # type: ignore[type-var]
+    return dataclasses.replace(table, rows=rows)
 
 
 def read(text: str, name: str, names: Mapping[str, Any]) -> Answer:
@@ -79,7 +87,13 @@ def build(text: str, name: str, names: Mapping[str, Any], bind: Callable[[Any], 
     except KerasMagicError as error:
         return refused(error, name)
     bind(model)
-    return Answer(table_of(model), note=f"{name} is this model now", model=model)
+    return Answer(_answered(model, table_of(model)), note=f"{name} is this model now", model=model)
+
+
+def _answered(model: Any, table: ShapeTable) -> ShapeTable:
+    table = linked(model, table)
+    answer_for(model, table)
+    return table
 
 
 def refused(error: KerasMagicError, name: str) -> Answer:

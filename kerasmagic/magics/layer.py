@@ -7,6 +7,8 @@ from typing import Any
 from IPython.display import display
 
 from kerasmagic.assembly import define_layer, try_layer
+from kerasmagic.assembly.expressions import FailedExpression
+from kerasmagic.assembly.trial import Trial
 from kerasmagic.foundation.errors import DefinitionError, Span
 from kerasmagic.magics.failure import shown
 from kerasmagic.magics.help import asked
@@ -37,10 +39,20 @@ def run(shell: Any, config: Any, line: str, cell: str | None) -> None:
         parsed = read_line("%%layer", line, OPTIONS)
         made = define_layer(parsed.subject, cell, shell.user_ns, first_line=1, header_column=parsed.column)
         if "try" in parsed.options:
-            trial = try_layer(made, _shapes(parsed.options["try"], line))
+            trial = _tried(made, _shapes(parsed.options["try"], line))
     shell.push({made.__name__: made})
     if trial is not None:
         display(TrialView(trial))
+
+
+def _tried(made: Any, shapes: list[tuple[int, ...]]) -> Trial:
+    """Run the layer once; what fails in one of its lines is an error of that line."""
+    try:
+        return try_layer(made, shapes)
+    except FailedExpression as error:
+        if error.layer != made.__name__:
+            raise
+        raise DefinitionError(error.told, span=error.span, hint=error.hint) from error
 
 
 def _shapes(text: str, line: str) -> list[tuple[int, ...]]:

@@ -7,13 +7,26 @@ from typing import Any
 from kerasmagic.assembly import own_layers, vocabulary
 from kerasmagic.assembly.help import explain
 from kerasmagic.assembly.vocabulary import ALIASES, GENERICS
-from kerasmagic.foundation.errors import UnknownName, did_you_mean
+from kerasmagic.foundation.errors import DefinitionError, Span, did_you_mean
+from kerasmagic.magics.failure import shown
+from kerasmagic.magics.line import TRACEBACK, read_line, usage, wants_help
+
+OPTIONS = (TRACEBACK,)
 
 
-def run(shell: Any, line: str) -> None:
+FORM = "[NAME]"
+WHAT = "List the layers with their short names, or explain the one of that name."
+
+
+def run(shell: Any, config: Any, line: str) -> None:
     """Print the layers with their short names, or explain the one named in ``line``."""
-    name = line.strip()
-    text = explained(name, shell.user_ns) if name else listing(shell.user_ns)
+    if wants_help(line):
+        print(usage("%layers", FORM, WHAT, OPTIONS))  # noqa: T201 - it was asked for
+        return
+    with shown("%layers", f"%layers {line}", traceback=config.traceback or "--traceback" in line.split()):
+        parsed = read_line("%layers", line, OPTIONS)
+        name = parsed.subject
+        text = explained(name, shell.user_ns, parsed.column) if name else listing(shell.user_ns)
     print(text)  # noqa: T201 - this is what the magic is for
 
 
@@ -36,14 +49,16 @@ def listing(namespace: dict[str, Any]) -> str:
     return "\n".join(["Layers, and their short names:", *lines])
 
 
-def explained(name: str, namespace: dict[str, Any]) -> str:
+def explained(name: str, namespace: dict[str, Any], column: int) -> str:
     """Return the help of a word.
 
     Raises:
-        UnknownName: With the nearest layer.
+        DefinitionError: With the nearest layer, and its place on the line of the magic.
     """
     words = vocabulary(namespace)
     found = explain(name, words, namespace)
     if found is None:
-        raise UnknownName(f"There is no layer {name!r}.", hint=did_you_mean(name, words.step_names))
+        span = Span(1, column, 1, column + len(name))
+        hint = did_you_mean(name, words.step_names)
+        raise DefinitionError(f"There is no layer {name!r}.", span=span, hint=hint)
     return found

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kerasmagic.foundation.errors import DefinitionError, Span, did_you_mean
 
-_OPTION = re.compile(r"(?<!\S)--(?P<name>[A-Za-z-]+)(?:[ =](?P<value>[^\s-]\S*))?")
+# One dash is no option of ours, but what is meant by it is.
+_OPTION = re.compile(
+    r"(?<!\S)(?P<dashes>--?)(?P<name>[A-Za-z][A-Za-z-]*)(?P<given>[ =](?P<value>[^\s-]\S*))?"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,15 +60,21 @@ def read_line(magic: str, line: str, allowed: Sequence[Option]) -> MagicLine:
     found: dict[str, str] = {}
     pieces, end = [], 0
     for match in _OPTION.finditer(line):
-        name = match["name"]
+        if line.count("(", 0, match.start()) > line.count(")", 0, match.start()):
+            # Inside of a signature.
+            continue
+        name, written = match["name"], match["dashes"] + match["name"]
         start = len(magic) + 2 + match.start()
-        span = Span(1, start, 1, start + len(name) + 2)
-        if name not in known:
+        span = Span(1, start, 1, start + len(written))
+        if name not in known or match["dashes"] != "--":
             shown = ", ".join(option.spelled for option in known.values())
-            hint = did_you_mean(name, known)
-            raise DefinitionError(f"{magic} has no option --{name}. It has {shown}.", span=span, hint=hint)
+            raise DefinitionError(
+                f"{magic} has no option {written}. It has {shown}.", span=span, hint=_nearest(name, known)
+            )
         if known[name].value is not None and not match["value"]:
             raise DefinitionError(f"--{name} needs a value: write '{known[name].spelled}'.", span=span)
+        if known[name].value is None and (match["given"] or "").startswith("="):
+            raise DefinitionError(f"--{name} takes no value.", span=span, hint=f"Write '--{name}'.")
         found[name] = match["value"] if known[name].value is not None else ""
         stop = match.end() if known[name].value is not None else match.start() + len(name) + 2
         pieces.append(line[end : match.start()])
@@ -73,6 +82,13 @@ def read_line(magic: str, line: str, allowed: Sequence[Option]) -> MagicLine:
     subject = "".join([*pieces, line[end:]])
     column = len(magic) + 2 + len(subject) - len(subject.lstrip())
     return MagicLine(subject.strip(), column, found)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the question whether another option was meant: the one that begins so, or is spelled alike."""
+    begun = [f"--{option}" for option in known if option.startswith(name)]
+    spelled = [f"--{option}" for option in known]
+    return f"Did you mean {begun[0]!r}?" if len(begun) == 1 else did_you_mean(f"--{name}", spelled)
 
 
 def wants_help(line: str) -> bool:

@@ -13,7 +13,7 @@ from kerasmagic.foundation.views import view
 from kerasmagic.magics.failure import shown
 from kerasmagic.magics.help import asked
 from kerasmagic.magics.line import TRACEBACK, Option, read_line, usage, wants_help
-from kerasmagic.magics.table import table_of
+from kerasmagic.magics.table import display_table
 from kerasmagic.models import Model
 from kerasmagic.widgets.sink import in_kernel
 
@@ -60,7 +60,7 @@ def run(shell: Any, config: Any, line: str, cell: str | None) -> None:
     if live:
         display(view("editor")(cell.rstrip("\n"), name, model))
     elif config.table and "quiet" not in parsed.options:
-        display(table_of(model))
+        display_table(model)
     if config.diff or "diff" in parsed.options:
         _show_difference(before, model)
 

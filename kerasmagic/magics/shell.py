@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from kerasmagic import version
 from kerasmagic.magics import doctor, layer, layers, model
@@ -21,6 +21,8 @@ class KerasMagics(Magics):
         """Define a model; see ``_documented`` for what ``%%model?`` shows."""
         model.run(self.shell, KerasMagic.instance(), line, cell)
 
+    # Braces in the header are the cell's own: IPython would put the text of the value in their place.
+    @no_var_expand
     @line_cell_magic
     def layer(self, line: str, cell: str | None = None) -> None:
         """Define a layer; see ``_documented`` for what ``%%layer?`` shows."""
@@ -28,17 +30,17 @@ class KerasMagics(Magics):
 
     @line_magic
     def layers(self, line: str) -> Any:
-        """%layers [NAME]: list the layers and their short names, or explain one."""
-        return layers.run(self.shell, line)
+        """List the layers; see ``_documented`` for what ``%layers?`` shows."""
+        return layers.run(self.shell, KerasMagic.instance(), line)
 
     @line_magic
     def kerasmagic(self, line: str) -> None:
-        """%kerasmagic doctor: tell versions, device, memory and front end."""
-        doctor.run(line, version())
+        """Tell about the machine; see ``_documented`` for what ``%kerasmagic?`` shows."""
+        doctor.run(KerasMagic.instance(), line, version())
 
 
 _EXAMPLES = {
-    "model": """
+    "%%model": """
 Example:
 
     %%model digits
@@ -49,7 +51,7 @@ Example:
     compile adam 1e-3, sparse_categorical_crossentropy, accuracy
 
 '%layers' lists the layers with their short names; 'conv?' on a line of the cell, or Shift-Tab, explains one.""",
-    "layer": """
+    "%%layer": """
 Example:
 
     %%layer Linear(units=32)
@@ -57,13 +59,27 @@ Example:
     weight kernel (n, units) glorot_uniform
     weight bias (units,) zeros
     x @ kernel + bias""",
+    "%layers": """
+Examples:
+
+    %layers
+    %layers conv""",
+    "%kerasmagic": """
+Example:
+
+    %kerasmagic doctor""",
 }
 
 
 def _documented(name: str, module: Any) -> str:
-    """Return what ``%%NAME?`` shows: the same options that ``--help`` lists, and an example."""
-    return f"{usage(f'%%{name}', module.FORM, module.WHAT, module.OPTIONS)}\n{_EXAMPLES[name]}"
+    """Return what ``NAME?`` shows: the same options that ``--help`` lists, and an example."""
+    return f"{usage(name, module.FORM, module.WHAT, module.OPTIONS)}\n{_EXAMPLES[name]}"
 
 
-KerasMagics.model.__doc__ = _documented("model", model)
-KerasMagics.layer.__doc__ = _documented("layer", layer)
+for _method, _name, _module in (
+    (KerasMagics.model, "%%model", model),
+    (KerasMagics.layer, "%%layer", layer),
+    (KerasMagics.layers, "%layers", layers),
+    (KerasMagics.kerasmagic, "%kerasmagic", doctor),
+):
+    _method.__doc__ = _documented(_name, _module)

@@ -15,6 +15,7 @@ from IPython.display import display
 from kerasmagic.foundation import options
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.foundation.machine import memory_limit
+from kerasmagic.magics.look import answer_for, linked
 from kerasmagic.models.cost import step_memory
 from kerasmagic.models.rows import calls, table_rows
 from kerasmagic.widgets.shape_table import ShapeTable, Totals
@@ -24,6 +25,14 @@ from kerasmagic.widgets.step_memory import StepMemory
 LIMIT_VARIABLE = "KERASMAGIC_MEMORY_LIMIT"
 _PLUGGED_IN = any(map(importlib.util.find_spec, ("jax_plugins", "libtpu")))
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def display_table(model: Any, batch: int = DEFAULT_BATCH) -> None:
+    """Display the table of a model; where a kernel runs, its rows open to the histograms of their weights."""
+    table = linked(model, table_of(model, batch))
+    display(table)
+    # After the table is on the page: it may import what makes widgets.
+    answer_for(model, table)
 
 
 def table_of(model: Any, batch: int = DEFAULT_BATCH) -> ShapeTable:
@@ -54,7 +63,9 @@ def bundle(model: Any, include: Any = None, exclude: Any = None) -> dict[str, st
     """Return what a notebook shows of a model at the end of a cell: nothing of one that has no shapes yet."""
     if not model.built or hasattr(type(model), "_repr_html_"):
         return {}
-    return table_of(model)._repr_mimebundle_(include, exclude)
+    table = linked(model, table_of(model))
+    answer_for(model, table)
+    return table._repr_mimebundle_(include, exclude)
 
 
 def show(model: Any, batch: int | None = None) -> None:
@@ -65,12 +76,10 @@ def show(model: Any, batch: int | None = None) -> None:
     """
     if batch is not None and (not isinstance(batch, int) or batch < 1):
         raise InvalidArgument(f"`batch` must be a positive integer. Received: batch={batch!r}")
-    table = table_of(model, batch or DEFAULT_BATCH)
-    ipython = sys.modules["IPython"].get_ipython()
-    if ipython is None:
-        sys.stdout.write(f"{table.text()}\n")
+    if sys.modules["IPython"].get_ipython() is None:
+        sys.stdout.write(f"{table_of(model, batch or DEFAULT_BATCH).text()}\n")
     else:
-        display(table)
+        display_table(model, batch or DEFAULT_BATCH)
 
 
 def limit() -> int | None:

@@ -36,6 +36,7 @@ class Row:
         status: ``"kept"``, ``"changed"`` or ``"new"`` when the cell was run again.
         multiply_adds: How many there are in its calls; ``None`` where that is not known.
         block: The blocks of a definition it is in, outermost first: name, line and number of the use.
+        parts: The layers it stands for.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Row:
     status: str | None = None
     multiply_adds: Amount | None = None
     block: tuple[tuple[str, int, int], ...] = ()
+    parts: tuple[Any, ...] = dataclasses.field(default=(), repr=False, compare=False)
 
 
 def rows(model: Any, expand_nested: bool = True, depth: int = 0) -> list[Row]:
@@ -151,6 +153,7 @@ def _row(operation: Any, found: Sequence[Any], wired: bool, depth: int) -> Row:
         status=getattr(operation, "_definition_status", None),
         multiply_adds=multiply_adds(found) if found else None,
         block=operation.__dict__.get(BLOCK, ()),
+        parts=(operation,),
     )
 
 
@@ -174,7 +177,7 @@ def _first_call(layer: Any) -> Call | None:
     seen = getattr(layer, "_first_call", None)
     if not seen:
         return None
-    arguments = {name: _symbolic(value) for name, value in seen.items()}
+    arguments = {name: symbolic_arguments(value) for name, value in seen.items()}
     inputs = [x for x in tree.flatten(list(arguments.values())) if isinstance(x, KerasTensor)]
     try:
         outputs = infer_call(layer.call, (), arguments)
@@ -184,16 +187,16 @@ def _first_call(layer: Any) -> Call | None:
     return Call(layer, (), inputs, outputs, jax.tree.leaves(outputs))
 
 
-def _symbolic(seen: Any) -> Any:
+def symbolic_arguments(seen: Any) -> Any:
     """Return symbolic tensors for what ``BoundCall.specs`` returned."""
     if seen is None:
         return None
     if isinstance(seen, dict):
-        return {name: _symbolic(value) for name, value in seen.items()}
+        return {name: symbolic_arguments(value) for name, value in seen.items()}
     if len(seen) == 2 and isinstance(seen[1], str):
         shape, dtype = seen
         return KerasTensor((None, *shape[1:]) if shape and isinstance(shape[0], int) else shape, dtype)
-    return type(seen)(_symbolic(value) for value in seen)
+    return type(seen)(symbolic_arguments(value) for value in seen)
 
 
 def _with_blocks(found: Sequence[Row], level: int, names: dict[str, int]) -> Iterator[Row]:
@@ -239,4 +242,5 @@ def _block_row(block: tuple[str, int, int], members: Sequence[Row], names: dict[
         status=statuses.pop() if len(statuses) == 1 else "changed" if statuses else None,
         multiply_adds=None if None in costs else total(cost for cost in costs if cost is not None),
         block=(),
+        parts=tuple(part for row in own for part in row.parts),
     )

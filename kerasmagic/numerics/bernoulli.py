@@ -1,10 +1,14 @@
 """Random decisions on the device: what dropout keeps.
 
 The numbers are those of ``jax.random.bernoulli``, but the hash behind them is written out. JAX rolls it into a loop
-on CPU, which XLA cannot fuse with what uses the numbers: dropping a tenth of 2.1 million attention weights, forward
-and backward, took 65 ms of one core and takes 11 ms written out, compiled in a seventh of the time
-(``python -m benchmarks steady --workloads encoder``). What is drawn once and used many times, as a mask that
-broadcasts or that a loop over time holds, is better left to JAX: fusion would draw it again for every use.
+of several rounds on CPU, each of which goes through memory: dropping a tenth of 2.1 million attention weights,
+forward and backward, took 65 ms of one core and takes 11 ms written out, compiled in a seventh of the time
+(``python -m benchmarks steady --workloads encoder``).
+
+Written out alone, XLA would fuse the hash into everything that uses the numbers and compute it again for each of
+them: behind the gradient of a max-pooling, which reads every value many times, that was 60 of the 108 ms of a step
+of a small convolutional network, and is 5 (``python -m benchmarks steady --workloads cnn``). So it stands in a loop
+of one turn, which nothing is fused with.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import numpy as np
 from jax import Array, lax
 
 from kerasmagic.numerics.threefry import PARITY, ROTATIONS
+from kerasmagic.numerics.windows import closed
 
 _MANTISSA = 23
 """The random bits of a float32 in ``[0, 1)``."""
@@ -42,9 +47,9 @@ def bernoulli(key: Array, probability: float, shape: Sequence[Any]) -> Array:
     shape = tuple(shape)
     ours = (
         key.dtype == jnp.uint32
-        and all(isinstance(size, int) for size in shape)
-        # A longer draw counts in two words.
-        and math.prod(shape) < 2**32
+        # The first size may be open: as many values as two words are needed to count are never drawn then.
+        and all(isinstance(size, int) for size in shape[1:])
+        and (not closed(shape) or math.prod(shape) < 2**32)
         and jax.threefry_partitionable.value
         and not jax.enable_x64.value
     )
@@ -57,7 +62,16 @@ def bernoulli(key: Array, probability: float, shape: Sequence[Any]) -> Array:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _decide(key: Array, below: int, shape: tuple[int, ...]) -> Array:
-    return (_words(key, shape) >> np.uint32(32 - _MANTISSA)) < np.uint32(below)
+    def decide(turn: Any, _: Any) -> Array:
+        # A loop's body that does not depend on the turn would be moved out of it.
+        bits = _words(key ^ lax.convert_element_type(turn, jnp.uint32), shape)
+        return (bits >> np.uint32(32 - _MANTISSA)) < np.uint32(below)
+
+    if jax.default_backend() != "cpu":
+        return decide(0, None)
+    # No word has 64 bits that are set, but XLA does not look: it would take the loop apart if it knew of one turn.
+    turns = 1 + (lax.population_count(key[0]) >> np.uint32(6)).astype(jnp.int32)
+    return lax.fori_loop(0, turns, decide, jnp.zeros(shape, bool))
 
 
 def _words(key: Array, shape: tuple[int, ...]) -> Array:

@@ -44,8 +44,7 @@ def dropout(key: Array, x: Array, rate: float, shape: Sequence[Any]) -> Array:
     >>> sorted(set(y.tolist()))
     [0.0, 2.0]
     """
-    draw = bernoulli if tuple(shape) == x.shape else jax.random.bernoulli
-    keep = draw(key, 1.0 - rate, tuple(shape))
+    keep = bernoulli(key, 1.0 - rate, shape)
     return jnp.where(keep, x / jnp.asarray(1.0 - rate, x.dtype), jnp.zeros((), x.dtype))
 
 
@@ -58,8 +57,7 @@ def alpha_dropout(key: Array, x: Array, rate: float, shape: Sequence[Any]) -> Ar
         rate: The fraction, from 0 to 1.
         shape: The shape of what is drawn; broadcasts to that of ``x``.
     """
-    draw = bernoulli if tuple(shape) == x.shape else jax.random.bernoulli
-    keep = (~draw(key, rate, tuple(shape))).astype(x.dtype)
+    keep = (~bernoulli(key, rate, shape)).astype(x.dtype)
     # Of mixed values: mean `rate * limit`, variance `(1 - rate) * (1 + rate * limit**2)`.
     scale = ((1 - rate) * (1 + rate * _SELU_LIMIT**2)) ** -0.5 if rate < 1 else 0.0
     return scale * (x * keep + _SELU_LIMIT * (1 - keep)) - scale * _SELU_LIMIT * rate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,24 @@ class LearningRateSchedule:
         """Return the learning rate, shape ``()``, at ``step``, counted from 0."""
         raise NotImplementedError(f"Schedule {type(self).__name__} does not implement `__call__(step)`.")
 
+    # The arguments that are rates, where the rate at any step is proportional to them.
+    _rates: ClassVar[tuple[str, ...]] = ()
+
+    def scaled(self, factor: float) -> LearningRateSchedule:
+        """Return a schedule whose rate is ``factor`` times that of this one, at every step.
+
+        Those of Keras stay of their class; of any other this is a ``ScaledSchedule``.
+
+        >>> CosineDecay(0.1, decay_steps=10).scaled(0.5).initial_learning_rate
+        0.05
+        """
+        if "_rates" not in vars(type(self)):
+            return ScaledSchedule(self, factor)
+        config = self.get_config()
+        return type(self).from_config(
+            {**config, **{name: _times(config[name], factor) for name in self._rates}}
+        )
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this schedule again, as plain data."""
         return attribute_config(self)
@@ -42,6 +60,12 @@ class LearningRateSchedule:
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Make a schedule from what ``get_config`` returned."""
         return cls(**config)
+
+
+def _times(rate: Any, factor: float) -> Any:
+    if isinstance(rate, Sequence):
+        return [one * factor for one in rate]
+    return None if rate is None else rate * factor
 
 
 def _positive(name: str, value: float) -> None:
@@ -69,6 +93,8 @@ class ExponentialDecay(LearningRateSchedule):
     >>> round(float(ExponentialDecay(0.1, decay_steps=10, decay_rate=0.5)(20)), 4)
     0.025
     """
+
+    _rates = ("initial_learning_rate",)
 
     def __init__(
         self,
@@ -108,6 +134,8 @@ class InverseTimeDecay(LearningRateSchedule):
     0.05
     """
 
+    _rates = ("initial_learning_rate",)
+
     def __init__(
         self,
         initial_learning_rate: float,
@@ -145,6 +173,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     [1.0, 0.5, 0.25]
     """
 
+    _rates = ("values",)
+
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"):
         if len(boundaries) != len(values) - 1:
             raise InvalidArgument(
@@ -178,6 +208,8 @@ class PolynomialDecay(LearningRateSchedule):
     >>> round(float(PolynomialDecay(0.1, decay_steps=10, end_learning_rate=0.0)(5)), 4)
     0.05
     """
+
+    _rates = ("initial_learning_rate", "end_learning_rate")
 
     def __init__(
         self,
@@ -223,6 +255,8 @@ class CosineDecay(LearningRateSchedule):
     >>> round(float(CosineDecay(0.1, decay_steps=10)(5)), 4)
     0.05
     """
+
+    _rates = ("initial_learning_rate", "warmup_target")
 
     def __init__(
         self,
@@ -275,6 +309,8 @@ class CosineDecayRestarts(LearningRateSchedule):
     (0.0024, 0.1)
     """
 
+    _rates = ("initial_learning_rate",)
+
     def __init__(
         self,
         initial_learning_rate: float,
@@ -309,6 +345,41 @@ class CosineDecayRestarts(LearningRateSchedule):
         return wave, (done - before) / jnp.power(growth, wave)
 
 
+class ScaledSchedule(LearningRateSchedule):
+    """A schedule times a number: what a change of the rate makes of a schedule while a run is on.
+
+    Args:
+        schedule: The schedule.
+        factor: What its rate is multiplied by.
+
+    >>> class Halving(LearningRateSchedule):
+    ...     def __call__(self, step):
+    ...         return 0.5**step
+    >>> Halving().scaled(4.0).scaled(0.5)(2)
+    0.5
+    """
+
+    def __init__(self, schedule: LearningRateSchedule, factor: float):
+        self.schedule = schedule
+        self.factor = factor
+
+    def __call__(self, step: Any) -> Any:
+        return self.schedule(step) * self.factor
+
+    def scaled(self, factor: float) -> LearningRateSchedule:
+        """Return this schedule with another factor."""
+        return ScaledSchedule(self.schedule, self.factor * factor)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this schedule again, as plain data."""
+        return {"schedule": serialize_keras_object(self.schedule), "factor": self.factor}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Make a schedule from what ``get_config`` returned."""
+        return cls(**{**config, "schedule": deserialize_keras_object(config["schedule"])})
+
+
 SCHEDULES.add_all(
     [
         LearningRateSchedule,
@@ -318,6 +389,7 @@ SCHEDULES.add_all(
         PolynomialDecay,
         CosineDecay,
         CosineDecayRestarts,
+        ScaledSchedule,
     ]
 )
 

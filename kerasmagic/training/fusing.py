@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kerasmagic.core import compiling, tree
+from kerasmagic.core import tree
+from kerasmagic.numerics import compiling
 from kerasmagic.training.compilations import Compilations
 from kerasmagic.training.data.arrays import standardize, to_device
 from kerasmagic.training.data.table import Picked, Table

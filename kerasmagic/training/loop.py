@@ -224,11 +224,7 @@ class TrainingRun:
         """Run the steps of an epoch behind the ``done`` first; return how many batches there were."""
         count = sum(1 for _ in itertools.islice(batches, done))
         self.pace.begin_epoch()
-        rest = _Rest(batches)
-        execution, groups = (
-            self.execution,
-            self._groups(rest, lambda steps: self.steering.room(epoch, count, steps)),
-        )
+        groups = self._groups(batches, lambda steps: self.steering.room(epoch, count, steps))
         while group := self.stopwatch.fetch(lambda: next(groups, None), self.logs):
             self._before(count)
             for dispatch in group:
@@ -237,29 +233,33 @@ class TrainingRun:
             count += steps
             self._after(count - 1)
             self._report(epoch, count, group)
-            rest.drop(steps)
             self.steering.tick(epoch, count)
             if self.model.stop_training:
                 break
             self.pace.watch(steps, self.logs)
-            if execution is not self.execution:
-                # What the old programs were to do next, the new ones do.
-                rest = _Rest(rest.left())
-                execution = self.execution
-                groups = self._groups(rest, lambda steps: self.steering.room(epoch, count, steps))
         return count
 
     def _groups(self, batches: Iterator[Any], room: Callable[[int], int]) -> Iterator[list[Dispatch]]:
-        return self.execution.dispatches(
-            batches,
-            self.pace,
-            lambda: self.state,
-            self.source.table,
-            self.plan.known_steps,
-            room=room,
-            samples=self.source.samples,
-            batch_size=self.source.batch_size,
-        )
+        """Yield programs for all batches; each group is run before the next is asked for."""
+        rest, changed = _Rest(batches), True
+        while changed:
+            # What the programs from before were to do next, the new ones do.
+            rest, changed, execution = _Rest(rest.left()), False, self.execution
+            for group in execution.dispatches(
+                rest,
+                self.pace,
+                lambda: self.state,
+                self.source.table,
+                self.plan.known_steps,
+                room=room,
+                samples=self.source.samples,
+                batch_size=self.source.batch_size,
+            ):
+                yield group
+                rest.drop(sum(dispatch.steps for dispatch in group))
+                changed = execution is not self.execution
+                if changed:
+                    break
 
     def remake(self, reason: str) -> None:
         """Trace and compile the step anew, from the next batch on: what it is made of was changed."""

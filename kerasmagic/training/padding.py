@@ -19,8 +19,9 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core as programs
 
-from kerasmagic.core.shapes import dimension, evaluate
+from kerasmagic.core.shapes import dimension
 from kerasmagic.core.work import scan_counts
+from kerasmagic.foundation.amount import assuming, evaluate
 from kerasmagic.training.padding_rules import BODIES, Sum, is_open, sums_of
 
 NAME = "batch"
@@ -58,7 +59,8 @@ def padded(
         lambda leaf: jax.ShapeDtypeStruct((dimension(NAME), *leaf.shape[1:]), leaf.dtype), batch
     )
     try:
-        program, shapes = jax.make_jaxpr(step, return_shape=True)(fixed, changing, spec)
+        with assuming(batch=len(jax.tree.leaves(batch)[0])):
+            program, shapes = jax.make_jaxpr(step, return_shape=True)(fixed, changing, spec)
         _check(program.jaxpr)
     except Exception:
         # Code that branches on the number of samples has to see that number.

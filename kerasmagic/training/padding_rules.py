@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from kerasmagic.core.shapes import evaluate
-from kerasmagic.foundation.amount import symbols
+from kerasmagic.foundation.amount import evaluate, symbols
 from kerasmagic.foundation.errors import KerasMagicError
 
 

@@ -16,3 +16,12 @@ def static(*names: str) -> str:
     True
     """
     return "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in names)
+
+
+def styles(*names: str) -> str:
+    """Return style sheets of ``static/``, joined behind the colours and letters that all views have in common.
+
+    >>> styles("graph.css").count("--km-accent:")
+    1
+    """
+    return static("palette.css", *names)

@@ -57,6 +57,7 @@ class Panel:
     asked: tuple[str, ...]
     rate: float | None
     rate_note: str
+    rate_hint: str
     rewind: str
     note: str
     failed: bool
@@ -77,6 +78,9 @@ def panel(controls: Controls, *, live: bool, paused: bool) -> Panel:
     >>> shown = panel(Controls(able), live=True, paused=False)
     >>> shown.rate_note, shown.rewind
     ('set by CosineDecay', 'Go back to epoch 2, loss 0.5')
+    >>> able = ControlsChanged(0.1, "CosineDecay", "", 0.0)
+    >>> panel(Controls(able), live=True, paused=False).rate_hint
+    'CosineDecay sets the rate at each step: a change multiplies all of its rates from here on'
     """
     able, last = controls.able, controls.done[-1] if controls.done else None
     rate = able.learning_rate if able is not None else None
@@ -86,12 +90,21 @@ def panel(controls: Controls, *, live: bool, paused: bool) -> Panel:
         paused=paused,
         asked=controls.asked if live else (),
         rate=rate if rate is not None and math.isfinite(rate) else None,
-        rate_note=f"set by {schedule}" if schedule else "",
+        rate_note="" if not schedule else f"set by {schedule}" if rate is None else f"now, by {schedule}",
+        rate_hint=_hint(schedule, rate),
         rewind=f"Go back to {able.best}" if able is not None and able.best else "",
         note="" if last is None else str(last),
         failed=last is not None and not last.done,
         count=controls.count,
     )
+
+
+def _hint(schedule: str, rate: float | None) -> str:
+    if not schedule:
+        return ""
+    if rate is None:
+        return f"{schedule} sets the rate, and it cannot be changed from outside"
+    return f"{schedule} sets the rate at each step: a change multiplies all of its rates from here on"
 
 
 def listed(controls: Controls) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 from html import escape
 from typing import Any
 
-from kerasmagic.widgets.assets import static
+from kerasmagic.widgets.assets import styles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class ErrorCard:
     def html(self) -> str:
         """Return the error as HTML; all text is escaped, nothing is loaded, no script runs."""
         parts = [
-            f"<style>{static('error_card.css')}</style>",
+            f"<style>{styles('error_card.css')}</style>",
             f'<div class="km-error" role="alert" data-line="{self.line or ""}">',
             f'<div class="km-error-place">{escape(self.place)}</div>' if self.place else "",
             f'<div class="km-error-message">{escape(self.message)}</div>',

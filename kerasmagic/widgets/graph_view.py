@@ -77,7 +77,8 @@ def _box(place: int, box: Box, corner: Point) -> str:
     shape = _cut(box.shape, _SHAPE)
     full = f"{box.names[-1]} ({box.label}) {box.shape}"
     return (
-        f'<g class="km-box" data-box="{place}" data-rows="{" ".join(map(str, box.rows))}">'
+        f'<g class="km-box" data-box="{place}" data-rows="{" ".join(map(str, box.rows))}" '
+        f'data-inputs="{" ".join(map(str, box.inputs))}">'
         f"<title>{escape(full)}</title>"
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{BOX_WIDTH:.0f}" height="{BOX_HEIGHT:.0f}" rx="2"/>'
         f'<text x="{x + 8:.1f}" y="{line:.1f}">{escape(_cut(box.label, _LETTERS - len(shape)))}</text>'

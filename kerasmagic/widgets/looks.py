@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasmagic.widgets import images, units
-from kerasmagic.widgets.assets import static
+from kerasmagic.widgets.assets import styles
 from kerasmagic.widgets.reducer import bins
 from kerasmagic.widgets.static_weights import histogram_svg
 
@@ -157,6 +157,6 @@ def _head(text: str) -> str:
 
 def _framed(label: str, content: str) -> str:
     return (
-        f"<style>{static('objects.css', 'looks.css')}</style>"
+        f"<style>{styles('objects.css', 'looks.css')}</style>"
         f'<div class="km-object km-look" role="group" aria-label="{escape(label)}">{content}</div>'
     )

@@ -15,7 +15,7 @@ from kerasmagic.widgets.shapes import DEFAULT_BATCH as DEFAULT_BATCH
 from kerasmagic.widgets.shapes import ShapeRow, bits, default_sizes, is_shape
 from kerasmagic.widgets.step_memory import StepMemory
 
-SCRIPTS = ("shape_table/amounts.js", "shape_table/table.js")
+SCRIPTS = tuple(f"shape_table/{name}.js" for name in ("amounts", "details", "graph", "table"))
 
 
 def describe(rows: Sequence[ShapeRow], memory: StepMemory | None = None, batch: int = DEFAULT_BATCH) -> str:

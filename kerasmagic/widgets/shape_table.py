@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
@@ -15,11 +16,13 @@ from typing import Any, Literal
 
 from kerasmagic.foundation.amount import Amount
 from kerasmagic.widgets import graph_view, shape_script, units
-from kerasmagic.widgets.assets import static
+from kerasmagic.widgets.assets import styles
 from kerasmagic.widgets.shapes import BATCH, ShapeRow, bits, default_sizes, shape_text, sources
 from kerasmagic.widgets.step_memory import StepMemory
 
 MAX_ROWS = 1500
+# Where the server says which notebook a kernel belongs to.
+NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +57,7 @@ class ShapeTable:
         memory: What a step of training needs, where that is known.
         batch: The batch size to begin with.
         graph: Whether to draw the layers too, where they are no plain chain.
+        copy: How many other models of this notebook have an equal table; see ``key``.
 
     Example:
 
@@ -77,6 +81,7 @@ class ShapeTable:
     memory: StepMemory | None = None
     batch: int = shape_script.DEFAULT_BATCH
     graph: bool = True
+    copy: int = 0
 
     def text(self) -> str:
         """Return the table as aligned lines of text."""
@@ -101,15 +106,23 @@ class ShapeTable:
         Where scripts run, the table becomes live: it gets a field for each open dimension, shapes in
         numbers and the memory of the outputs. Elsewhere it is the same table without those.
         """
-        page, data = self.page(), self.data()
-        # Equal tables on one page share the key: the script of either makes both live, and only once.
-        key = hashlib.sha256((page + data).encode()).hexdigest()[:12]
-        styles = static("shape_table.css", "graph.css") if "km-graph" in page else static("shape_table.css")
+        page, data, key = self.page(), self.data(), self.key
+        sheets = ("shape_table.css", "graph.css") if "km-graph" in page else ("shape_table.css",)
         return (
-            f"<style>{styles}</style>"
+            f"<style>{styles(*sheets)}</style>"
             f'<div class="km-shape-table" data-state="static" data-table="{key}">{page}</div>'
             f"{shape_script.element(key, data)}"
         )
+
+    @functools.cached_property
+    def key(self) -> str:
+        """What tells the table from others on its page; equal ones of a notebook share it, the same on every run.
+
+        The script of either of those makes both live, and only once.
+        """
+        notebook = os.environ.get(NOTEBOOK_VARIABLE, "")
+        key = hashlib.sha256((self.page() + self.data() + notebook).encode()).hexdigest()[:12]
+        return f"{key}-{self.copy}" if self.copy else key
 
     def page(self) -> str:
         """Return the table and the graph as HTML without style and script."""

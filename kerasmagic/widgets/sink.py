@@ -15,8 +15,8 @@ from kerasmagic.callbacks.intervention import Kind
 from kerasmagic.training.events import Asked, Controls, Event, RunEnded, RunStarted, WeightsSeen
 from kerasmagic.widgets import static_run
 from kerasmagic.widgets.memory import MemoryGauge
-from kerasmagic.widgets.readout import constant_text
-from kerasmagic.widgets.reducer import RunState
+from kerasmagic.widgets.place import Place
+from kerasmagic.widgets.reducer import RUNNING, RunState, reduce
 from kerasmagic.widgets.throttle import Publisher
 from kerasmagic.widgets.weights import Choice, Weights
 
@@ -31,7 +31,10 @@ REMEMBERED = 8
 # How many views of runs that are over stay open in pages that were loaded again.
 MOST_KEPT = 4
 
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# Seconds between two pictures that are kept in the notebook while the run is on, for the day its kernel is killed,
+# and the share of a processor that making them may take.
+KEPT_INTERVAL = 15.0
+KEPT_SHARE = 0.002
 
 
 class NotebookSink:
@@ -59,7 +62,9 @@ class NotebookSink:
         self._plan: RunStarted | None = None
         self._publisher: Publisher | None = None
         self._widget: TrainingWidget | None = None
-        self._handle: Any = None
+        self._place: Place | None = None
+        self._next_kept = 0.0
+        self._kept_status = ""
         self._controls: Controls | None = None
         self._origin: tuple[str, str] | None = None
         self._next_weights = -float("inf")
@@ -128,10 +133,12 @@ class NotebookSink:
         if self._publisher is not None:
             self._publisher.close(timeout=1.0)
             self._remember(self._publisher.state)
+        if self._place is not None:
+            self._place.end()
         if self._widget is not None:
             self._widget.close()
         self._live.pop(id(self), None)
-        self._plan = self._widget = self._handle = None
+        self._plan = self._widget = self._place = None
 
     def _came_from_before(self, origin: tuple[str, str]) -> bool:
         """Whether this is a view of the same cell, from an earlier execution of it."""
@@ -163,8 +170,20 @@ class NotebookSink:
         self._widget.steer = self._steer
         self._widget.choose = self._choose
         past = self._past.get(plan.model)
-        self._publisher = Publisher(self._widget.show, state=past, gauge=MemoryGauge())
-        self._handle = _display(self._live_bundle(plan))
+        self._place = Place(self._widget, _display)
+        self._next_kept, self._kept_status = self._clock() + KEPT_INTERVAL, "starting"
+        self._publisher = Publisher(self._look, state=past, gauge=MemoryGauge())
+        self._place.show(static_run.kept(reduce(RunState(), plan)))
+
+    @classmethod
+    def of(cls, model: str) -> NotebookSink | None:
+        """Return what shows the run of the model of this name that is on, if one does."""
+        found = [sink for sink in cls._live.values() if sink._shows(model)]
+        return found[-1] if found else None
+
+    def follow(self, words: str) -> None:
+        """Let the histograms be those whose names hold ``words``, of the kind that was chosen."""
+        self._choose(dataclasses.replace(self.state.weights.choice, words=words))
 
     def _shows(self, model: str) -> bool:
         return self._plan is not None and self._plan.model == model
@@ -172,18 +191,26 @@ class NotebookSink:
     def _is_on(self) -> bool:
         return self._controls is not None and not self._controls.done
 
-    def _live_bundle(self, plan: RunStarted) -> dict[str, Any]:
-        assert self._widget is not None
-        reference = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
-        return {"text/plain": constant_text(plan), WIDGET_VIEW: reference}
+    def _look(self, state: RunState) -> None:
+        widget, place = self._widget, self._place
+        if widget is None or place is None:
+            return
+        widget.show(state)
+        now = self._clock()
+        resting = state.status == "paused" != self._kept_status
+        if state.status in RUNNING and (resting or now >= self._next_kept):
+            began = time.thread_time()
+            place.keep(static_run.kept(state))
+            busy = (time.thread_time() - began) / KEPT_SHARE
+            self._next_kept, self._kept_status = now + max(KEPT_INTERVAL, busy), state.status
 
     def _finish(self) -> None:
         assert self._publisher is not None
         state = self._publisher.close()
         self.error = self.error or self._publisher.error
         try:
-            if self._handle is not None:
-                self._handle.update(static_run.bundle(state), raw=True)
+            if self._place is not None:
+                self._place.end(static_run.bundle(state))
         finally:
             self._keep_if_opened_again()
             self.close()
@@ -217,7 +244,7 @@ def default_sink(level: int) -> NotebookSink | None:
     >>> default_sink(2) is None
     True
     """
-    return NotebookSink() if level == 1 and in_kernel() and _has_widgets() else None
+    return NotebookSink() if level == 1 and in_kernel() and has_widgets() else None
 
 
 def in_kernel() -> bool:
@@ -236,7 +263,8 @@ def _origin() -> tuple[str, str] | None:
     return (str(cell), str(execution)) if cell and execution else None
 
 
-def _has_widgets() -> bool:
+def has_widgets() -> bool:
+    """Return whether the packages of the widgets are there."""
     try:
         import anywidget as anywidget
     except ImportError:

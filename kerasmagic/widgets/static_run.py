@@ -6,11 +6,13 @@ the widget at the end of a run looks like it.
 
 from __future__ import annotations
 
+import dataclasses
 from html import escape
 from typing import Any
 
 from kerasmagic.foundation import options
-from kerasmagic.widgets.assets import static
+from kerasmagic.widgets import units
+from kerasmagic.widgets.assets import styles
 from kerasmagic.widgets.chart import charts
 from kerasmagic.widgets.controls import listed
 from kerasmagic.widgets.readout import (
@@ -47,12 +49,32 @@ def bundle(state: RunState) -> dict[str, Any]:
     return {**shown, "text/html": html(state), "text/plain": summary_text(state)}
 
 
-def html(state: RunState) -> str:
+def kept(state: RunState) -> dict[str, Any]:
+    """Return what stays of a run that is still on, if its kernel ends before it: HTML without a script, and text.
+
+    >>> with options.scoped(deterministic=True):
+    ...     kept(RunState())
+    {'text/plain': 'Training'}
+    """
+    if options.deterministic():
+        return {"text/plain": constant_text(state.plan)}
+    note = f"Kept at step {units.count(state.position)}, while the run was on: its end was not seen."
+    state = dataclasses.replace(state, message=state.message or note)
+    shown = dataclasses.replace(readout(state), state="stopped", status=f"{state.status}, as last seen")
+    return {"text/html": html(state, shown, scripted=False), "text/plain": summary_text(state)}
+
+
+def html(state: RunState, shown: Readout | None = None, *, scripted: bool = True) -> str:
     """Return a self-contained fragment of HTML; names are escaped and nothing is loaded.
 
     Where scripts run, its charts answer to the pointer; elsewhere they are the same pictures without that.
+
+    Args:
+        state: The run.
+        shown: Its texts, where they are others than the state says.
+        scripted: Whether to bring the script with it.
     """
-    shown = readout(state)
+    shown = shown or readout(state)
     content = (
         _head(shown),
         _figures(shown),
@@ -65,10 +87,10 @@ def html(state: RunState) -> str:
         weights_html(state),
         epoch_table(state),
     )
-    return framed(state, shown, f"Training of {shown.title}: {shown.status}", "".join(content))
+    return framed(state, shown, f"Training of {shown.title}: {shown.status}", "".join(content), scripted)
 
 
-def framed(state: RunState, shown: Readout, label: str, content: str) -> str:
+def framed(state: RunState, shown: Readout, label: str, content: str, scripted: bool = True) -> str:
     """Return ``content`` with the style sheet and the script of the charts in it.
 
     Args:
@@ -76,10 +98,11 @@ def framed(state: RunState, shown: Readout, label: str, content: str) -> str:
         shown: Its texts.
         label: What the whole is, for those who do not see it.
         content: HTML.
+        scripted: Whether to bring the script.
     """
-    key, code = script(charts(state))
+    key, code = script(charts(state)) if scripted else ("", "")
     return (
-        f"<style>{static('training/training.css', 'training/weights.css')}</style>"
+        f"<style>{styles('training/training.css', 'training/weights.css')}</style>"
         f'<div class="km-training km-static" data-state="{shown.state}" data-charts="{key}" role="group" '
         f'aria-label="{escape(label)}">{content}</div>{code}'
     )

@@ -9,13 +9,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import anywidget
 import traitlets
 
 from kerasmagic.callbacks.intervention import KINDS, Kind
-from kerasmagic.widgets.assets import static
+from kerasmagic.widgets.assets import static, styles
 from kerasmagic.widgets.chart import charts
 from kerasmagic.widgets.controls import panel
+from kerasmagic.widgets.placed import PlacedWidget
 from kerasmagic.widgets.readout import readout
 from kerasmagic.widgets.reducer import RUNNING, RunState
 from kerasmagic.widgets.throttle import Budget
@@ -28,7 +28,7 @@ BYTES_PER_SECOND = 60_000.0
 _SCRIPTS = ("page", "readout", "controls", "charts", "reading", "advice", "weights", "main")
 
 
-class TrainingWidget(anywidget.AnyWidget):
+class TrainingWidget(PlacedWidget):
     """Progress, curves and weight histograms of one run, live.
 
     ``show`` may be called from any one thread. What a reader asks for goes to ``steer``, on the thread that
@@ -42,8 +42,8 @@ class TrainingWidget(anywidget.AnyWidget):
     ('no run yet', False)
     """
 
-    _esm = static(*(f"training/{name}.js" for name in _SCRIPTS))
-    _css = static("training/training.css", "training/controls.css", "training/weights.css")
+    _esm = static("kernel.js", "mount.js", *(f"training/{name}.js" for name in _SCRIPTS))
+    _css = styles("training/training.css", "training/controls.css", "training/weights.css")
 
     view = traitlets.Dict().tag(sync=True)
     panel = traitlets.Dict().tag(sync=True)
@@ -59,13 +59,12 @@ class TrainingWidget(anywidget.AnyWidget):
         super().__init__(**kwargs)
         # The scripts go over once, and hold up nothing.
         self._budget = Budget(BYTES_PER_SECOND)
-        # How often a page has begun to show it.
+        # How many pages have begun to show it.
         self.views = 0
         self.steer: Callable[[Kind, float | None], object] = lambda kind, value: None
         self.choose: Callable[[Choice], object] = lambda choice: None
         self._drawn: Weights | None = None
         self.on_msg(self._on_message)
-        answer_while_busy(self)
         self.show(RunState())
 
     def show(self, state: RunState) -> None:
@@ -87,13 +86,6 @@ class TrainingWidget(anywidget.AnyWidget):
             if final or self._budget.allows():
                 self.curve_index, self.curves = pack_charts(charts(state))
 
-    def close(self) -> None:
-        """Take the view off the page, and forget all of it."""
-        layout = self.layout
-        super().close()
-        # A widget leaves its layout behind, which is a widget of its own.
-        layout.close()
-
     def _send(self, msg: Any, buffers: Any = None) -> None:
         self._budget.spend(message_size(msg, buffers))
         super()._send(msg, buffers)
@@ -104,7 +96,7 @@ class TrainingWidget(anywidget.AnyWidget):
         )
         if kind == "learning_rate" and not _is_rate(value):
             return
-        if kind == "shown":
+        if kind in ("shown", "placed"):
             self.views += 1
         if kind in KINDS:
             self.steer(kind, value)
@@ -114,14 +106,3 @@ class TrainingWidget(anywidget.AnyWidget):
 
 def _is_rate(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-
-
-def answer_while_busy(widget: anywidget.AnyWidget) -> None:
-    """Let messages of ``widget`` be delivered while a cell runs, where the kernel can do that.
-
-    ipykernel 7.4 sends them to the busy main shell unless this private attribute is unset;
-    other versions either do it by themselves or not at all.
-    """
-    comm: Any = widget.comm
-    if hasattr(comm, "_reply_subshell_for"):
-        comm._reply_subshell_for = None

@@ -11,7 +11,7 @@ import numpy as np
 from kerasmagic.foundation import options
 from kerasmagic.training.events import Histogram
 from kerasmagic.widgets import units
-from kerasmagic.widgets.assets import static
+from kerasmagic.widgets.assets import styles
 from kerasmagic.widgets.reducer import bins
 from kerasmagic.widgets.shapes import bits, shape_text
 from kerasmagic.widgets.static_chart import ACCENT, image
@@ -120,7 +120,7 @@ def html(seen: Seen) -> str:
 def styled(label: str, content: str) -> str:
     """Return ``content`` in a frame with the style sheet of objects."""
     return (
-        f"<style>{static('objects.css')}</style>"
+        f"<style>{styles('objects.css')}</style>"
         f'<div class="km-object" role="group" aria-label="{escape(label)}">{content}</div>'
     )
 

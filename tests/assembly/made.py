@@ -182,6 +182,30 @@ def functions():
     )
 
 
+@register_keras_serializable("mine")
+def running(total, x):
+    return total + x, total * 2
+
+
+@register_keras_serializable("mine")
+def more(x):
+    return ops.sum(x) < RATE
+
+
+@register_keras_serializable("mine")
+def raised(x):
+    return (x + 1,)
+
+
+@_made
+def functions_of_functions():
+    x = Input((4,))
+    total, steps = ops.scan(running, x[0], x)
+    (raised_x,) = ops.while_loop(more, raised, (ops.abs(x),), maximum_iterations=3)
+    doubled = ops.vectorized_map(halve, x)
+    return Model(x, [ops.map(halve, x), steps, doubled, raised_x, ops.map(ops.relu, x) + total])
+
+
 @_made
 def functions_of_several_outputs():
     x = Input((6, 4))

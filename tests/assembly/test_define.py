@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 import kerasmagic as km
@@ -109,3 +111,17 @@ def test_shapes_that_are_remembered_are_the_same():
     other = km.define(text.replace("16x16", "20x20"))
     assert other.layers[1].output.shape == (None, 9, 9, 4)
     assert km.define("input 7x6\ndense 3\ngap").output_shape == (None, 3)
+
+
+@pytest.mark.parametrize("text", ["input 4\ndense 2", "input 4\ndnse 2"])
+def test_a_definition_leaves_the_search_for_garbage_as_it_was(text):
+    for before in (True, False):
+        (gc.enable if before else gc.disable)()
+        try:
+            km.define(text)
+        except DefinitionError:
+            pass
+        finally:
+            after = gc.isenabled()
+            gc.enable()
+        assert after is before

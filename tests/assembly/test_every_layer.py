@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kerasmagic as km
-from tests.assembly.agreement import reads_back, same, under_keras
+from tests.assembly.agreement import hand_over, reads_back, same, under_keras
 from tests.layers.case import Case
 from tests.layers.cases import CASES
 from tests.layers.evaluation import Row, ours, quiet
@@ -52,7 +52,7 @@ def test_a_layer_computes_the_same(case):
         again.set_weights(weights)
         other = under_keras(model.to_python())
     assert [tuple(v.shape) for v in other.weights] == [tuple(v.shape) for v in model.weights]
-    other.set_weights(weights)
+    hand_over(weights, other)
     for variable in (*again.variables, *other.variables):
         if variable.dtype == "uint32":
             # Seeds are no weights, and the rows give all of them this one.

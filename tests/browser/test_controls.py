@@ -221,7 +221,15 @@ def test_steering_in_the_background_through_a_lost_page_and_a_view_thrown_away(
     driver.notebook.wait_idle(20)
     steer(driver, artifacts, "background")
 
-    # A lost connection: the page comes back, with the view in it, and the run has gone on.
+    # A connection that is lost for a moment: the same view goes on.
+    kernel = "window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel"
+    driver.page.evaluate(f"() => {kernel}.reconnect()")
+    before = driver.steps()
+    driver.until(lambda: driver.steps() > before)
+    driver.pause()
+    driver.resume()
+
+    # A page that is lost: it comes back, with the view in it, and the run has gone on.
     driver.notebook.save()
     before = driver.steps()
     driver.page.goto("about:blank")

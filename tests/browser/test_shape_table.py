@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import kerasmagic
 from kerasmagic.magics.table import table_of
@@ -26,6 +26,7 @@ NAME = "shapes.ipynb"
 CELLS = (
     "%load_ext kerasmagic",
     "%%model shapes\ninput 28x28x1\nconv 32 3 relu\nmaxpool 2\nflatten\ndense 10 softmax\n",
+    "shapes.predict(__import__('numpy').zeros((1, 28, 28, 1)), verbose=0).shape",
 )
 
 
@@ -165,12 +166,71 @@ def test_the_graph_and_the_table_point_at_each_other(page: Page):
     assert page.locator("tr[data-layer=skip]").is_visible()
 
 
+def test_the_graph_is_walked_by_keyboard(page: Page):
+    text = "block skip(n):\n    dense n relu\n    + in\ninput 8\nskip 8\nx = dense 4 -> dense 4\n+ x"
+    page.set_content(table_of(kerasmagic.define(text, name="net")).html())
+    drawing = page.locator(".km-graph svg")
+    assert str(drawing.get_attribute("aria-label")).startswith("Graph of net: ")
+    assert drawing.get_attribute("role") == "group"
+    page.locator(".km-fold").click()
+    page.locator(".km-graph summary").focus()
+    page.keyboard.press("Enter")
+    for _ in range(3):
+        # The scrolled frame is a stop of its own where it scrolls.
+        if not page.locator(".km-box:focus").count():
+            page.keyboard.press("Tab")
+    names = []
+    for key in ("Home", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+        names.append(page.evaluate("() => document.activeElement.getAttribute('aria-label')"))
+    assert names[1] == "skip (skip) 8, from input (InputLayer) 8"
+    assert names[2].endswith("from skip (skip) 8")
+    assert page.locator("tr[data-lit]").count() == 1
+    page.keyboard.press("ArrowUp")
+    assert page.locator("tr[data-layer=dense]").is_hidden()
+    # The box of the block is that of its rows, too.
+    assert page.locator("tr[data-lit]").count() == 3
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    label = page.evaluate("() => document.activeElement.getAttribute('aria-label')")
+    assert label == "add_1 (Add) 4, from x (Dense) 4"
+    page.keyboard.press("Tab")
+    assert page.locator(".km-box[tabindex='0']").count() == 1
+
+
 def test_without_scripts_it_is_the_plain_table(browser: Browser):
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.set_content(ShapeTable([row("a", ("batch", 256))]).html())
         assert page.locator(f"{TABLE}[data-state=static] input").count() == 0
         assert cell(page.locator(TABLE), "a", "shape") == "(batch, 256)"
+
+
+def check_details(notebook: NotebookPage) -> None:
+    """Assert that rows open to histograms, by the pointer and by the keyboard, at a height that stays."""
+    page = notebook.page
+    table = page.locator(f"{TABLE}[data-linked]")
+    table.wait_for(timeout=20_000)
+    button = table.get_by_role("button", name="conv2d", exact=True)
+    assert button.get_attribute("aria-expanded") == "false"
+    table.locator("tr[data-layer=conv2d] .km-shape").click()
+    detail = table.locator(".km-detail-box")
+    height = detail.evaluate("box => box.offsetHeight")
+    detail.locator("svg").first.wait_for()
+    assert detail.evaluate("box => box.offsetHeight") == height
+    assert detail.locator("figcaption").all_inner_texts() == [
+        "kernel (3, 3, 1, 32) float32",
+        "bias (32,) float32",
+    ]
+    assert "values from -0." in str(detail.locator("svg").first.get_attribute("aria-label"))
+    assert detail.get_attribute("aria-label") == "histograms of conv2d"
+    assert button.get_attribute("aria-expanded") == "true"
+    button.focus()
+    page.keyboard.press("Enter")
+    assert detail.count() == 0
+    page.keyboard.press("Space")
+    detail.locator("svg").first.wait_for()
+    assert button.evaluate("node => node === document.activeElement")
 
 
 def check_live(page: Page) -> None:
@@ -194,11 +254,16 @@ def test_in_jupyterlab(notebook: NotebookPage, artifacts: Path, theme: Theme):
     notebook.wait_idle()
     assert notebook.error_outputs() == []
     check_live(notebook.page)
+    check_details(notebook)
     notebook.screenshot(artifacts / f"shapes-{theme}.png", around=TABLE)
     notebook.save()
     notebook.stop_kernel()
+    # What was open can still be read, and no row says that it could be opened.
+    expect(notebook.page.locator(f"{TABLE}[data-linked]")).to_have_count(0)
+    expect(notebook.page.locator(".km-detail svg").first).to_be_visible()
     notebook.open()
     check_live(notebook.page)
+    assert notebook.page.locator(".km-open").count() == 0
     assert notebook.error_outputs() == notebook.errors == []
 
 

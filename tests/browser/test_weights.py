@@ -28,6 +28,7 @@ model = keras.Sequential([
     L.Dense(32, activation="relu", name="hidden"), L.Dense(2, name="scores"),
 ])
 model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.show()
 history = model.fit(x, y, epochs=10_000, batch_size=64)
 """
 LOST_RUN = """
@@ -127,6 +128,16 @@ def test_a_reader_chooses_what_the_histograms_show(notebook, artifacts):
     words.fill("conv kernel")
     wait(notebook, f"document.querySelectorAll('{CELLS}').length === 1")
     assert "1 of 6 fit" in page.locator(".km-weights-note").inner_text()
+    # The row of a layer opens to its histograms as they are now, and the view follows.
+    page.locator("tr[data-layer=hidden] .km-open").click()
+    wait(notebook, "document.querySelectorAll('.km-detail svg').length >= 2")
+    wait(notebook, f"document.querySelectorAll('{CELLS}').length === 2")
+    assert words.input_value() == "hidden/"
+    first = page.locator(".km-detail-box > p").inner_text()
+    assert first.startswith("after step ")
+    wait(notebook, f"document.querySelector('.km-detail-box > p').textContent !== '{first}'", 20)
+    notebook.screenshot(artifacts / "weights-of-a-row.png", around=".km-detail")
+
     words.fill("")
     wait(notebook, f"document.querySelectorAll('{CELLS}').length === 6")
     assert page.locator(".km-training").bounding_box()["height"] == height, "the view jumps"

@@ -118,7 +118,7 @@ def test_many_texts():
     """A million of them: ``python -m tests.language.fuzz``."""
     from tests.language.fuzz import run
 
-    run(10_000_000, 5_000, report_every=0)
+    run(10_000_000, 1_500, report_every=0)
 
 
 def test_some_of_the_million_texts():
@@ -132,6 +132,6 @@ def test_texts_that_grow_towards_new_code():
     """For longer: ``python -m tests.language.guided``."""
     from tests.language.guided import search
 
-    count, kept, _ = search(20)
+    count, kept, _ = search(8)
     assert count > 20
     assert kept > 0

@@ -11,6 +11,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,7 @@ class Library:
     set_mask: Callable[[Any, Any], None]
     get_mask: Callable[[Any], Any]
     call: Callable[..., Any]
+    building: Callable[[], contextlib.AbstractContextManager[Any]]
 
 
 @functools.cache
@@ -48,6 +50,7 @@ def ours() -> Library:
         set_mask=set_keras_mask,
         get_mask=get_keras_mask,
         call=call,
+        building=contextlib.nullcontext,
     )
 
 
@@ -68,6 +71,18 @@ def oracle() -> Library:
             losses = layer.losses
         return outputs, [scope.get_current_value(v) for v in layer.non_trainable_variables], losses
 
+    draw = keras.Variable._initialize_with_initializer
+
+    def zeros(variable: Any, initializer: Any) -> None:
+        if variable.dtype == "float32":
+            variable._initialize(jax.device_put(np.zeros(variable.shape, np.float32)))
+        else:
+            draw(variable, initializer)
+
+    def building() -> contextlib.AbstractContextManager[Any]:
+        # A row sets all weights itself, and Keras compiles several programs for the first values of each.
+        return mock.patch.object(keras.Variable, "_initialize_with_initializer", zeros)
+
     return Library(
         layers=keras.layers,
         symbolic=keras.KerasTensor,
@@ -75,6 +90,7 @@ def oracle() -> Library:
         set_mask=backend.set_keras_mask,
         get_mask=backend.get_keras_mask,
         call=call,
+        building=building,
     )
 
 
@@ -214,7 +230,7 @@ class Row:
             self.library.symbolic(self._opened(shape), dtype=self.case.dtype) for shape in self.sample.shapes
         ]
         args, kwargs = self.sample.structure(tensors)
-        with quiet():
+        with quiet(), self.library.building():
             return layer, flat(layer(*args, **kwargs, **self.case.call))
 
     def _opened(self, shape: tuple[int, ...]) -> tuple[int | None, ...]:
@@ -232,7 +248,7 @@ class Row:
         places = {id(v): i for i, v in enumerate(self.layer.variables)}
 
         def draw(variables: list[Any]) -> list[Any]:
-            return [jnp.asarray(self.sample.weight(v, places[id(v)])) for v in variables]
+            return [jax.device_put(self.sample.weight(v, places[id(v)])) for v in variables]
 
         return draw(self.layer.trainable_variables), draw(self.layer.non_trainable_variables)
 
@@ -273,7 +289,7 @@ class Row:
             return jnp.asarray(total, "float32"), (outputs, masks, updated, sum(losses, jnp.zeros(())))
 
         function = jax.jit(jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True))
-        given = [jnp.asarray(self.sample.inputs[i]) for i in floats]
+        given = [jax.device_put(self.sample.inputs[i]) for i in floats]
         return lambda trainable: function(trainable, given)
 
     def run(self, trainable: list[Any]) -> Result:

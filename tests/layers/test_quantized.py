@@ -13,6 +13,7 @@ import pytest
 
 from kerasmagic import layers, quantizers
 from kerasmagic.core.serialization import deserialize_keras_object, serialize_keras_object
+from kerasmagic.core.symbolic import KerasTensor
 from tests.layers.evaluation import plain, quiet
 
 DENSE = ("Dense", {"units": 5, "activation": "tanh", "bias_initializer": "ones"}, (3, 4, 7), {})
@@ -82,6 +83,7 @@ class Ours:
 
     layers = layers
     quantizers = quantizers
+    KerasTensor = KerasTensor
 
 
 def inputs_of(case: Any) -> Any:
@@ -98,7 +100,9 @@ def pair(case: Any, dtype: Any = None, **extra: Any) -> tuple[Any, Any]:
     built = []
     for module in (Ours, oracle()):
         layer = getattr(module.layers, name)(**config, **extra, dtype=dtype, name="layer")
-        layer(inputs_of(case), **case[3])
+        # Symbolically: a call on values compiles each operation.
+        x = inputs_of(case)
+        layer(module.KerasTensor(x.shape, str(x.dtype)), **case[3])
         built.append(layer)
     ours, theirs = built
     assert [v.path for v in ours.weights] == [v.path for v in theirs.weights]
@@ -151,7 +155,8 @@ def test_variables_files_and_numbers_are_those_of_keras(case: Any, config: str) 
     assert ours.dtype_policy.name == theirs.dtype_policy.name
     assert_same_files(ours, theirs)
     x = inputs_of(case)
-    np.testing.assert_allclose(ours(x, **case[3]), theirs(x, **case[3]), rtol=1e-5, atol=1e-5)
+    values = [jax.jit(functools.partial(layer, **case[3]))(x) for layer in (ours, theirs)]
+    np.testing.assert_allclose(*values, rtol=1e-5, atol=1e-5)
     mine, other = (
         plain(serialize(layer))
         for serialize, layer in (
@@ -197,7 +202,9 @@ def test_the_gradient_passes_through_the_rounding(case: Any, config: str) -> Non
     ours, theirs = quantize(case, CONFIGS[config])
     x = jnp.asarray(inputs_of(case))
     weight = jnp.asarray(np.random.default_rng(2).normal(size=ours(x).shape))
-    mine, other = (jax.grad(lambda x, layer=layer: jnp.sum(weight * layer(x)))(x) for layer in (ours, theirs))
+    mine, other = (
+        jax.jit(jax.grad(lambda x, layer=layer: jnp.sum(weight * layer(x))))(x) for layer in (ours, theirs)
+    )
     np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
 
 
@@ -218,9 +225,9 @@ def test_float8_trains_its_scales(case: Any, training: bool) -> None:
             y, _ = layer.stateless_call(state, fixed, x, training=training)
             return jnp.sum(weight * y), y
 
-        found = []
+        slopes, found = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True)), []
         for factor in (1.0, 3.0, 0.5):
-            gradients, y = jax.grad(loss, argnums=(0, 1), has_aux=True)(state, factor * x)
+            gradients, y = slopes(state, factor * x)
             found.append([y, *jax.tree.leaves(gradients)])
             # What the optimizer does: scales and histories become their gradient.
             state = [

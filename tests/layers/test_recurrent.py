@@ -289,23 +289,34 @@ def test_a_pair_of_directions_begins_with_given_weights() -> None:
 @pytest.mark.parametrize("go_backwards", [False, True])
 @pytest.mark.parametrize("sequences", [False, True])
 def test_the_gradient_of_our_own_is_that_of_jax(name: str, go_backwards: bool, sequences: bool) -> None:
-    config = {
-        "go_backwards": go_backwards,
-        "return_sequences": sequences,
-        "zero_output_for_mask": sequences,
-        "return_state": True,
-        "recurrent_dropout": 0.3,
-        "dropout": 0.3,
-        "seed": 2,
-    }
+    mask = np.array([[1, 1, 0, 1, 0], [0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
+    config = {"go_backwards": go_backwards, "return_sequences": sequences, "zero_output_for_mask": sequences}
+    own, of_jax = gradients_both_ways(name, X, mask, dropout=0.3, recurrent_dropout=0.3, **config)
+    close(own, of_jax)
+
+
+# From 32 times on the gradient of the weights is added up over the examples.
+@pytest.mark.parametrize(
+    ("name", "dropout", "use_bias"), [("SimpleRNN", 0.3, True), ("LSTM", 0.0, False), ("GRU", 0.3, True)]
+)
+def test_the_gradient_over_many_times_is_that_of_jax(name: str, dropout: float, use_bias: bool) -> None:
+    x = RNG.normal(size=(2, 33, 3)).astype("float32")
+    mask = RNG.random((2, 33)) < 0.8
+    own, of_jax = gradients_both_ways(
+        name, x, mask, dropout=dropout, recurrent_dropout=0.3, use_bias=use_bias
+    )
+    close(own, of_jax)
+
+
+def gradients_both_ways(name: str, x: Any, mask: Any, **config: Any) -> list[Any]:
+    """Return the gradients of all weights and the inputs, as the library takes them and as JAX does."""
     # An activation that the library does not know takes the way of an unknown cell.
     known, unknown = (
-        getattr(ours, name)(4, activation=activation, **config)
+        getattr(ours, name)(4, activation=activation, return_state=True, seed=2, **config)
         for activation in ("tanh", lambda x: jnp.tanh(x))
     )
-    mask = np.array([[1, 1, 0, 1, 0], [0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
     for layer in (known, unknown):
-        layer.build(X.shape)
+        layer.build(x.shape)
     weights = weights_of(known)
     state = [v.value for v in known.non_trainable_variables]
 
@@ -313,24 +324,24 @@ def test_the_gradient_of_our_own_is_that_of_jax(name: str, go_backwards: bool, s
         outputs, _ = layer.stateless_call(weights, state, x, mask=mask, training=True)
         return sum(jnp.sum(jnp.sin((1 + i) * y)) for i, y in enumerate(outputs))
 
-    gradients = [
-        jax.grad(lambda w, x, layer=layer: loss(layer, w, x), argnums=(0, 1))(weights, jnp.asarray(X))
+    return [
+        jax.grad(lambda w, x, layer=layer: loss(layer, w, x), argnums=(0, 1))(weights, jnp.asarray(x))
         for layer in (known, unknown)
     ]
-    close(*gradients)
 
 
 def weights_of(layer: Any) -> list[Any]:
     return [v.value for v in layer.trainable_variables]
 
 
-def test_gradients_of_gradients_and_of_many_examples() -> None:
-    layer = ours.LSTM(3)
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_gradients_of_gradients_and_of_many_examples(rate: float) -> None:
+    layer = ours.LSTM(3, recurrent_dropout=rate, seed=2)
     layer.build(X.shape)
     weights, state = weights_of(layer), [v.value for v in layer.non_trainable_variables]
 
     def loss(weights: Any, x: Any) -> Any:
-        return jnp.sum(layer.stateless_call(weights, state, x)[0] ** 2)
+        return jnp.sum(layer.stateless_call(weights, state, x, training=rate > 0)[0] ** 2)
 
     def slope(x: Any) -> Any:
         return jnp.sum(jax.grad(loss, argnums=1)(weights, x) ** 2)
@@ -338,5 +349,9 @@ def test_gradients_of_gradients_and_of_many_examples() -> None:
     step = 1e-2 * jnp.asarray(RNG.normal(size=X.shape).astype("float32"))
     exact = jnp.vdot(jax.grad(slope)(jnp.asarray(X)), step)
     np.testing.assert_allclose(exact, (slope(X + step) - slope(X - step)) / 2, rtol=2e-2, atol=1e-5)
-    each = jax.vmap(lambda x: jax.grad(loss)(weights, x[None])[0])(jnp.asarray(X))
-    close(each.sum(axis=0), jax.grad(loss)(weights, jnp.asarray(X))[0])
+
+    def alone(x: Any) -> Any:
+        return jax.grad(loss)(weights, x[None])[0]
+
+    x = jnp.asarray(X)
+    close(jax.vmap(alone)(x), jnp.stack([alone(one) for one in x]))

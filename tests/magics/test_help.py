@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import kerasmagic as keras
 from kerasmagic.magics.help import Inspector, asked, help_at
 
 MODEL = "%%model m\ninput 28x28x1\nconv 16 3 same relu\nx = dense 4\ncompile adam, mse"
@@ -111,3 +112,11 @@ def test_the_magics_explain_themselves(ip: Any, magic: str, part: str) -> None:
     told = ip.object_inspect_mime(magic)["text/plain"]
     assert "--traceback" in told
     assert part in told
+
+
+def test_an_instance_of_the_notebook_is_said_to_be_one(ip, capsys):
+    ip.user_ns["head"] = keras.layers.Dense(3)
+    ip.run_line_magic("layers", "head")
+    assert capsys.readouterr().out == "head\n\nA Dense of this notebook; each use of it is the same layer.\n"
+    ip.run_cell_magic("model", "m", "input 4\nrelu\nhead\n")
+    assert "   4  dense " in capsys.readouterr().out

@@ -76,6 +76,7 @@ LAZY_PACKAGES = frozenset(
 LAZY_MODULES = frozenset(
     {
         ("kerasmagic.widgets.sink", "kerasmagic.widgets.training"),
+        ("kerasmagic.magics.look", "kerasmagic.widgets.layer_link"),
         ("kerasmagic.widgets.static_run", "kerasmagic.widgets.picture"),
         ("kerasmagic.training.capture", "jax.extend.core"),
     }

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 
 import jax
 import numpy as np
@@ -228,13 +229,24 @@ def test_who_will_not_wait_is_told(running):
 def test_ctrl_c_while_waiting_ends_the_run_after_its_step(running):
     model, run = running
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(0.1, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT))
-    timer.start()
+    waiter = threading.get_ident()
+
+    def waits():
+        names = [frame.name for frame in traceback.extract_stack(sys._current_frames()[waiter])]
+        return names[-1] == "wait" and "join" in names
+
+    def strike():
+        until(waits)
+        signal.pthread_kill(waiter, signal.SIGINT)
+
+    striker = threading.Thread(target=strike)
     try:
+        striker.start()
         with pytest.raises(KeyboardInterrupt):
             run.join()
     finally:
         signal.signal(signal.SIGINT, before)
+        striker.join()
     assert run.status == "interrupted"
     assert np.isfinite(model.evaluate(*data(), verbose=0))
 

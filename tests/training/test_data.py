@@ -143,11 +143,12 @@ def test_workers_end_with_the_run_also_when_it_fails():
                 raise OSError("no such file")
             return super().__getitem__(index)
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(OSError, match="no such file"):
         train(Failing(workers=2))
     train(Batches(workers=3))
-    assert threading.active_count() == before
+    # Fewer are there where what an earlier test had left has ended.
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_data_set_that_lacks_its_methods_says_so():

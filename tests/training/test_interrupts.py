@@ -242,9 +242,9 @@ def test_memory_does_not_grow_with_epochs_or_runs():
         tracemalloc.stop()
         return size
 
-    few = grown_by(60)
+    few = grown_by(40)
     alive = len(jax.live_arrays())
-    many = grown_by(240)
-    assert len(jax.live_arrays()) == alive
+    many = grown_by(160)
+    assert len(jax.live_arrays()) <= alive
     # What stays is the history of the last run, a few floats an epoch, and what JAX has yet to clear away.
-    assert many - few < 180 * 300
+    assert many - few < 120 * 300

@@ -12,6 +12,7 @@ import kerasmagic as keras
 from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.magics.editor import build, editor, read
 from kerasmagic.models import Model
+from kerasmagic.widgets import editor as editor_module
 from kerasmagic.widgets.editor import Answer, EditorWidget, Mistake
 
 TEXT = "input 8\ndense 4 relu\ndense 2"
@@ -136,10 +137,30 @@ def test_names_that_no_variable_can_have(name):
         editor(TEXT, name)
 
 
-def test_without_widgets_there_is_the_table():
-    bundle, _ = editor(TEXT)._repr_mimebundle_()
-    assert "(batch, 4)" in bundle["text/html"]
-    assert bundle["text/plain"] == TEXT
+def test_what_stays_in_the_notebook_is_the_last_text_with_its_table_and_errors(monkeypatch):
+    shown: list[dict[str, Any]] = []
+
+    class Handle:
+        def update(self, bundle, *, raw):
+            shown.append(bundle)
+
+    monkeypatch.setattr(editor_module, "PAUSE", 0.01)
+    monkeypatch.setattr(EditorWidget, "_displayed", lambda self, bundle: shown.append(bundle) or Handle())
+    widget = editor(TEXT, "net")
+    widget._ipython_display_()
+    assert set(shown[0]) == {"text/html", "text/plain"}
+    assert "(batch, 4)" in shown[0]["text/html"]
+    assert shown[0]["text/plain"].startswith(f"{TEXT}\n\nnet\n")
+    for revision, text in enumerate(("input 8\ndense 5", "input 8\ndense 4 <b>\ndense 6"), start=1):
+        send(widget, "read", revision, text)
+    assert widget._keeper is not None
+    widget._keeper.join(5)
+    assert "&lt;b&gt;" in shown[-1]["text/html"]
+    assert "<b>net" not in shown[-1]["text/html"]
+    assert "line 2: " in shown[-1]["text/plain"]
+    send(widget, "read", 3, "input 8\ndense 7")
+    widget.close()
+    assert "(batch, 7)" in shown[-1]["text/plain"]
 
 
 def test_another_editor_of_the_name_closes_the_one_before():

@@ -14,9 +14,9 @@ import pytest
 from nbconvert import HTMLExporter, LatexExporter
 from nbformat import NotebookNode
 
-from kerasmagic.widgets.sink import WIDGET_VIEW
+from kerasmagic.widgets.place import WIDGET_VIEW
 from tests.tools.run_notebook import execute
-from tests.widgets.markup import Tags
+from tests.widgets.markup import Strict, Tags
 
 ROOT = Path(__file__).resolve().parents[2]
 SETUP = """
@@ -108,6 +108,34 @@ def test_without_style_and_script_the_text_still_reads_well(saved):
     text = re.sub(r"\s+", " ", re.sub(r"(?s)<(style|script|svg)[ >].*?</\1>|<[^>]+>", " ", data["text/html"]))
     assert re.search(r"validation accuracy 0\.\d+ best 0\.\d+ at epoch \d", text)
     assert re.search(r"values by epoch epoch loss validation loss accuracy validation accuracy 1 \d", text)
+
+
+def test_the_numbers_are_there_on_github(saved):
+    """No style, no script, no drawing, no attribute but harmless ones: as pages show what they do not trust."""
+    (table,), (fit,), *others = (bundles(saved, cell) for cell in range(1, 9))
+    seen = Strict(table["text/html"]).text
+    for name, shape, parameters in (
+        ("input", "(batch, 4)", "0"),
+        ("dense", "(batch, 8)", "40"),
+        ("dense_1", "(batch, 2)", "18"),
+    ):
+        assert re.search(rf"\t{name}\t\w+\t{re.escape(shape)}\tfloat32\t{parameters}\t", seen), seen
+    assert re.search(r"trainable 58\s+non-trainable 0", seen)
+    (history,), (layer,), (variable,), (model,), (curves,), (graph,) = others
+    for bundle in (fit, history):
+        seen = Strict(bundle["text/html"]).text
+        assert re.search(r"validation accuracy\s+0\.\d+\s+(· )?best 0\.\d+ at epoch \d", seen), seen
+        # The curves themselves are in the picture beside, and each value in a table.
+        assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+        assert len(re.findall(r"\n\t\d(\t\d+\.\d+){4}\n", seen)) == 3
+    assert re.search(r"kernel\t\(4, 8\)\tfloat32\t32\t-0\.\d+\t0\.\d+", Strict(layer["text/html"]).text)
+    assert re.search(r"min\t-0\.\d+\s+max\t0\.\d+\s+mean", Strict(variable["text/html"]).text)
+    assert "(batch, 8)" in Strict(model["text/html"]).text
+    assert "image/png" in curves
+    assert "image/png" in graph
+    for bundle in (table, fit, *(each for (each,) in others)):
+        assert "text/plain" in bundle
+        assert "http" not in Strict(bundle.get("text/html", "")).html
 
 
 @pytest.mark.slow

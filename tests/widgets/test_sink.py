@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,12 @@ import pytest
 from kerasmagic.callbacks import Intervention
 from kerasmagic.foundation import options
 from kerasmagic.training.control import RunControl
-from kerasmagic.training.events import Intervened, RunEnded, Sink
+from kerasmagic.training.events import Intervened, PhaseStarted, RunEnded, Sink
 from kerasmagic.widgets import sink as sink_module
 from kerasmagic.widgets.chart import charts
+from kerasmagic.widgets.place import WIDGET_VIEW, Place
 from kerasmagic.widgets.reducer import RunState
-from kerasmagic.widgets.sink import WIDGET_VIEW, NotebookSink, default_sink
+from kerasmagic.widgets.sink import NotebookSink, default_sink
 from kerasmagic.widgets.training import TrainingWidget, pack_charts
 from tests.widgets.runs import started, state_after, whole_run
 
@@ -40,6 +43,8 @@ class Notebook:
 def notebook(monkeypatch):
     notebook = Notebook()
     monkeypatch.setattr(sink_module, "_display", notebook.display)
+    # A page that answers at once.
+    monkeypatch.setattr(Place, "_known", True)
     yield notebook
     for sink in list(NotebookSink._live.values()):
         sink.close()
@@ -53,7 +58,7 @@ def feed(sink: Sink, events) -> None:
 def test_a_widget_first_and_a_picture_in_its_place(notebook):
     sink = NotebookSink()
     feed(sink, whole_run())
-    assert [set(bundle) for bundle in notebook.displayed] == [{WIDGET_VIEW, "text/plain"}]
+    assert [set(bundle) for bundle in notebook.displayed] == [{"text/html", "text/plain"}]
     assert [set(bundle) for bundle in notebook.updated] == [{"text/html", "image/png", "text/plain"}]
     assert 'data-state="finished"' in notebook.updated[0]["text/html"]
     assert sink.error is None
@@ -65,6 +70,7 @@ def test_deterministic_text_is_the_same_before_and_after(notebook):
     with options.scoped(deterministic=True):
         feed(NotebookSink(), whole_run())
     assert notebook.displayed[0]["text/plain"] == notebook.updated[0]["text/plain"]
+    assert set(notebook.displayed[0]) == {WIDGET_VIEW, "text/plain"}
     assert set(notebook.updated[0]) == {"image/png", "text/plain"}
 
 
@@ -265,3 +271,43 @@ def test_an_unused_sink_has_an_empty_state():
     sink = NotebookSink()
     assert sink.state == RunState()
     sink.close()
+
+
+def test_a_widget_closed_by_hand_changes_nothing_else(notebook):
+    sink = NotebookSink()
+    events = whole_run()
+    feed(sink, events[:10])
+    assert sink._widget is not None
+    sink._widget.close()
+    feed(sink, events[10:])
+    assert sink.error is None
+    assert sink.state.ended == 4
+    assert 'data-state="finished"' in notebook.updated[-1]["text/html"]
+
+
+def test_while_a_run_is_on_its_last_state_is_kept_now_and_then(notebook):
+    now = [0.0]
+    sink = NotebookSink(clock=lambda: now[0])
+    events = whole_run()
+    feed(sink, events[:12])
+    for second in range(1, 60):
+        now[0] = float(second)
+        sink._look(sink.state)
+    kept = [bundle["text/html"] for bundle in notebook.updated]
+    assert 2 <= len(kept) <= 4
+    assert all("<script" not in html and "its end was not seen" in html for html in kept)
+    assert "km-at-" in kept[-1]
+    # A pause is kept at once: whoever pauses may go home.
+    feed(sink, [PhaseStarted("paused", 3.0)])
+    assert wait_until(
+        lambda: any("paused, as last seen" in bundle["text/html"] for bundle in notebook.updated)
+    )
+    feed(sink, events[12:])
+    assert 'data-state="finished"' in notebook.updated[-1]["text/html"]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()

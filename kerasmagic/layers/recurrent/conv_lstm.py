@@ -117,7 +117,6 @@ class ConvLSTMCell(RecurrentCell):
         return ConvLSTMStep(
             self.activation,
             self.recurrent_activation,
-            axis=self.channel_axis,
             rank=self.rank,
             strides=self.strides,
             padding=self.padding,

@@ -98,11 +98,12 @@ function showTable(dom, reply, chosen) {
   const graph = dom.table.querySelector("details.km-graph");
   if (graph && before) graph.open = opened;
   const data = JSON.parse(reply.data);
+  dom.table.dataset.table = reply.table;
   if (data.rows.length) enlivenOne(dom.table, data, chosen);
   dom.table.style.minHeight = "";
 }
 
-function render({ model, el }) {
+function show(model, el) {
   const dom = buildEditor(el, model);
   const chosen = {};
   let revision = model.get("reply").revision ?? 0;
@@ -195,4 +196,10 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default {
+  initialize: ({ model }) => mount(model, (box) => show(model, box)),
+  render: ({ model, el }) => {
+    model.send({ kind: "shown" });
+    return show(model, el);
+  },
+};

@@ -66,6 +66,7 @@ function addFolds(cells) {
     cells.forEach(({ line }, index) => {
       if (depths[index] <= hiddenBelow) hiddenBelow = Infinity;
       line.hidden = depths[index] > hiddenBelow;
+      if (line.nextElementSibling?.classList.contains("km-detail")) line.nextElementSibling.hidden = line.hidden;
       if (closed.has(index) && !line.hidden) hiddenBelow = depths[index];
     });
   };
@@ -74,6 +75,7 @@ function addFolds(cells) {
     const button = make("button", "km-fold");
     const name = line.querySelector(".km-name");
     button.type = "button";
+    button.dataset.lmSuppressShortcuts = "true";
     button.setAttribute("aria-label", `layers of ${name.textContent}`);
     const set = (open) => {
       if (open) closed.delete(index);
@@ -97,26 +99,6 @@ function addFolds(cells) {
       if (closed.has(at)) cells[at].line.querySelector(".km-fold").click();
     }
   };
-}
-
-// Lets a box of the graph and its rows light up together; a click on one brings the other into view.
-function linkGraph(root, cells, reveal) {
-  const drawing = root.querySelector(".km-graph svg");
-  if (!drawing) return;
-  drawing.dataset.linked = "";
-  for (const box of drawing.querySelectorAll(".km-box")) {
-    const lines = box.dataset.rows.split(" ").map(Number).filter((index) => index < cells.length);
-    const parts = [box, ...lines.map((index) => cells[index].line)];
-    const light = (on) => parts.forEach((part) => part.toggleAttribute("data-lit", on));
-    for (const part of parts) {
-      part.addEventListener("mouseenter", () => light(true));
-      part.addEventListener("mouseleave", () => light(false));
-    }
-    box.addEventListener("click", () => {
-      reveal(lines[0]);
-      cells[lines[0]].line.scrollIntoView({ block: "nearest" });
-    });
-  }
 }
 
 function setTotal(root, name, text) {
@@ -183,6 +165,7 @@ function enlivenOne(root, data, chosen = {}) {
   linkGraph(root, cells, reveal);
   update();
   root.dataset.state = "live";
+  offerDetails(root, cells);
 }
 
 function enliven(key, data) {

@@ -124,7 +124,7 @@ function showRate(rate, panel, waiting) {
   const can = panel.live && panel.rate !== null;
   rate.slider.disabled = rate.field.disabled = !can;
   setText(rate.note, panel.rate_note);
-  rate.box.title = panel.rate_note;
+  rate.box.title = panel.rate_hint;
   rate.field.hidden = rate.slider.hidden = panel.rate === null && panel.rate_note !== "";
   // What was asked for stays in sight until the run has taken it.
   const { wanted } = rate;

@@ -16,7 +16,7 @@ function build(el, send) {
   return { root, ...head, figures, small, bars, controls, message, advice, times, toolbar, charts, weights };
 }
 
-function render({ model, el }) {
+function show(model, el) {
   const dom = build(el, (message) => model.send(message));
   const showPanel = connectControls(dom.controls, model, () => schedule("panel"));
   const dirty = new Set();
@@ -64,7 +64,8 @@ function render({ model, el }) {
   }
 
   const listeners = { view: "view", panel: "panel", curve_index: "curves", curves: "curves", weight_view: "weights", weight_index: "weights", weights: "weights", advice: "advice" };
-  for (const [trait, part] of Object.entries(listeners)) model.on(`change:${trait}`, () => schedule(part));
+  const heard = Object.entries(listeners).map(([trait, part]) => [`change:${trait}`, () => schedule(part)]);
+  for (const [change, listen] of heard) model.on(change, listen);
   const unwatch = watchTheme(repaint);
   const unscale = watchScaling(() => {
     dom.toolbar.show();
@@ -72,14 +73,23 @@ function render({ model, el }) {
   });
   const resize = new ResizeObserver(() => schedule("curves"));
   resize.observe(dom.charts);
-  model.send({ kind: "shown" });
   ["view", "panel", "advice", "weights", "curves"].forEach(schedule);
   return () => {
     cancelAnimationFrame(frame);
+    for (const [change, listen] of heard) model.off(change, listen);
     unwatch();
     unscale();
     resize.disconnect();
   };
 }
 
-export default { render };
+function initialize({ model }) {
+  return mount(model, (box) => show(model, box));
+}
+
+function render({ model, el }) {
+  model.send({ kind: "shown" });
+  return show(model, el);
+}
+
+export default { initialize, render };
