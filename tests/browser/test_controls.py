@@ -248,5 +248,5 @@ def test_steering_in_the_background_through_a_lost_page_and_a_view_thrown_away(
         driver,
         went_on + "paused = model.evaluate(x, y, verbose=0); run.stop(); history = run.join()\n" + REPORT,
     )
-    check_report(driver, "pause", "resume", "pause", "stop")
+    check_report(driver, "pause", "resume", "pause", "resume", "pause", "stop")
     assert driver.notebook.error_outputs() == driver.notebook.errors == []
