@@ -73,11 +73,11 @@ class Callback:
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Called before training batch ``batch``, counted from 0 in each epoch."""
-        self.on_batch_begin(batch, logs=logs)
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Called after training batch ``batch``; logs are means over the epoch so far."""
-        self.on_batch_end(batch, logs=logs)
+        self.on_batch_end(batch, logs)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called before an evaluation or validation."""
@@ -293,10 +293,10 @@ class CallbackList(Callback):
             if not overrides(callback, hook):
                 continue
             if callback.reads_late and "_batch_" in hook:
-                getattr(callback, hook)(*place, logs=logs)
+                getattr(callback, hook)(*place, logs)
                 continue
             plain = read_logs(logs) if plain is None else plain
-            getattr(callback, hook)(*place, logs=plain)
+            getattr(callback, hook)(*place, plain)
         if plain is not None and logs is not None and "_batch_" not in hook:
             logs.update(plain)
 

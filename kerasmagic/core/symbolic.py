@@ -24,6 +24,7 @@ from kerasmagic.core.work import Work, call_work
 from kerasmagic.foundation.errors import InvalidArgument, NotSerializable, UnexpectedArgument
 from kerasmagic.foundation.naming import auto_name
 from kerasmagic.foundation.registry import OPERATIONS
+from kerasmagic.foundation.signature import ConstructorSignature
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -229,6 +230,9 @@ class Operation:
     Raises:
         InvalidArgument: If ``name`` is no string or has a slash.
     """
+
+    # Some versions of Python would show the arguments of `__new__`.
+    __signature__ = ConstructorSignature()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls)

@@ -113,3 +113,22 @@ def signature(function: Callable[..., Any]) -> inspect.Signature:
         bound = own.replace(parameters=list(own.parameters.values())[1:])
         found = _read[inner] = own, bound
     return found[0] if inner is function else found[1]
+
+
+class ConstructorSignature:
+    """What tools show for a class: the arguments of its ``__init__``, where it has a ``__new__`` as well.
+
+    >>> class Scale:
+    ...     __signature__ = ConstructorSignature()
+    ...     def __new__(cls, *args, **kwargs): ...
+    ...     def __init__(self, factor, offset=0.0): ...
+    >>> inspect.signature(Scale)
+    <Signature (factor, offset=0.0)>
+    """
+
+    def __get__(self, instance: object | None, owner: type) -> inspect.Signature:
+        if instance is not None:
+            # An object is called in another way than its class.
+            raise AttributeError("__signature__")
+        own = inspect.signature(owner.__init__)
+        return own.replace(parameters=list(own.parameters.values())[1:])

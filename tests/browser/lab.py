@@ -137,7 +137,12 @@ def running_lab(folder: Path, notebooks: Path = NOTEBOOKS) -> Iterator[Lab]:
         finally:
             # The server ends its kernels before itself.
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                # A server may wait for a kernel that is gone; nobody needs either any more.
+                process.kill()
+                process.wait()
 
 
 @contextlib.contextmanager

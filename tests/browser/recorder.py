@@ -35,7 +35,9 @@ _START = """
     window.kerasmagicSeen = seen;
     const begin = performance.now();
     window.kerasmagicWatch = setInterval(() => {
-        const bar = document.querySelector('.km-training [role=progressbar]');
+        // What the output keeps lies hidden under the view that is drawn over it.
+        const bars = document.querySelectorAll('.km-training [role=progressbar]');
+        const bar = [...bars].find((one) => one.checkVisibility());
         const value = bar && bar.getAttribute('aria-valuenow');
         if (value !== null && value !== '') {
             const last = seen.progress[seen.progress.length - 1];

@@ -51,7 +51,8 @@ def test_run_all_cells(quickstart: NotebookPage, artifacts: Path, theme: Theme):
     # In the middle of the training: the live widget, which a person watches.
     quickstart.wait_for_output(f"{TRAINING} [role=progressbar]")
     quickstart.page.wait_for_function(
-        "selector => Number(document.querySelector(selector)?.getAttribute('aria-valuenow')) > 0",
+        "selector => [...document.querySelectorAll(selector)].some("
+        "bar => bar.checkVisibility() && Number(bar.getAttribute('aria-valuenow')) > 0)",
         arg=f"{TRAINING} [role=progressbar]",
         timeout=60_000,
     )

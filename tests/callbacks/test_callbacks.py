@@ -430,3 +430,17 @@ def test_progress_without_an_end_learns_it(capsys: pytest.CaptureFixture[str]) -
     assert "1/Unknown" in capsys.readouterr().out
     bar.on_epoch_end(0, {"loss": 0.5})
     assert "3/3" in capsys.readouterr().out
+
+
+def test_hooks_may_call_their_arguments_what_they_like() -> None:
+    told: list[Any] = []
+    hooks = {
+        "on_epoch_end": lambda e, values: told.append((e, values)),
+        "on_train_batch_end": lambda b, values: told.append((b, values)),
+        "on_train_end": lambda values: told.append(values),
+    }
+    both = callbacks.CallbackList([callbacks.LambdaCallback(**hooks)], model=Model())
+    both.on_train_batch_end(2, {"loss": 1.0})
+    both.on_epoch_end(1, {"loss": 0.5})
+    both.on_train_end({"loss": 0.25})
+    assert told == [(2, {"loss": 1.0}), (1, {"loss": 0.5}), {"loss": 0.25}]

@@ -57,7 +57,7 @@ def test_a_layer_is_tried(ip, capsys):
     ("line", "expected"),
     [
         ("L --try 4y5", "is no shape"),
-        ("L --try 4x5,4x5", "has 1 inputs"),
+        ("L --try 4x5,4x5", "has 1 input; 2 shapes"),
         ("L(u) --try 3", "give u a default"),
     ],
 )

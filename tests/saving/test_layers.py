@@ -42,6 +42,8 @@ def model_of(which: Any, case: Case) -> tuple[Any, Any]:
     model = keras.Model(inputs, outputs)
     for index, variable in enumerate(layer.variables):
         variable.assign(row.sample.weight(variable, index))
+    # Layers with statistics take them into account when asked to, in Keras.
+    getattr(layer, "finalize_state", lambda: None)()
     return model, row
 
 
