@@ -3,6 +3,8 @@
 import pytest
 from IPython.testing.globalipapp import start_ipython
 
+from kerasmagic.assembly import preview
+
 
 @pytest.fixture(scope="session")
 def shell():
@@ -15,3 +17,10 @@ def ip(shell):
     yield shell
     shell.run_line_magic("unload_ext", "kerasmagic")
     shell.reset(new_session=False)
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch):
+    """Give completion all the time it needs: a reader would not wait on a busy machine, a test does."""
+    monkeypatch.setattr(preview, "_SECONDS_FOR_LINES", 60.0)
+    monkeypatch.setattr(preview, "_SECONDS_FOR_STEPS", 60.0)
