@@ -17,9 +17,10 @@ from pathlib import Path
 
 import jax
 
+from kerasmagic.foundation.options import switched_off
+
 VARIABLE = "KERASMAGIC_COMPILE_CACHE"
 LARGEST = 512 * 2**20
-_OFF = ("", "0", "off", "false", "no")
 
 
 def use_compile_cache(environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -36,7 +37,7 @@ def use_compile_cache(environment: Mapping[str, str] = os.environ) -> Path | Non
     """
     config = jax.config
     chosen = environment.get(VARIABLE)
-    if chosen is not None and chosen.lower() in _OFF:
+    if switched_off(VARIABLE, environment):
         return None
     if config.jax_compilation_cache_dir or not config.jax_enable_compilation_cache:  # type: ignore[attr-defined]
         return None

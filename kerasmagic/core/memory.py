@@ -13,10 +13,11 @@ import ctypes
 import os
 from collections.abc import Callable, Mapping
 
+from kerasmagic.foundation.options import switched_off
+
 VARIABLE = "KERASMAGIC_KEEP_MEMORY"
 # Blocks from this size on, and free memory beyond it, go back to the system as ever.
 LARGEST = 512 * 2**20
-_OFF = ("", "0", "off", "false", "no")
 
 # Numbers from <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
@@ -39,7 +40,7 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ, mallopt: SetO
     >>> keep_freed_memory({"KERASMAGIC_KEEP_MEMORY": "off"})
     False
     """
-    if environment.get(VARIABLE, "on").lower() in _OFF:
+    if switched_off(VARIABLE, environment):
         return False
     if any(name == "GLIBC_TUNABLES" or name.startswith("MALLOC_") for name in environment):
         return False

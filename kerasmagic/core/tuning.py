@@ -14,7 +14,6 @@ from kerasmagic.foundation import options
 from kerasmagic.foundation.measured import choices_folder, keep_choices_in
 
 VARIABLE = "KERASMAGIC_TUNING"
-_OFF = ("", "0", "off", "false", "no")
 
 
 def enable_tuning(folder: str | os.PathLike[str] | None = None) -> None:
@@ -50,7 +49,7 @@ def is_tuning_enabled() -> bool:
 
 def start_tuning(environment: Mapping[str, str] = os.environ) -> None:
     """Enable tuning unless the environment says otherwise or output is to be the same on every machine."""
-    if environment.get(VARIABLE, "on").lower() in _OFF or options.deterministic():
+    if options.switched_off(VARIABLE, environment) or options.deterministic():
         return
     keep_choices_in(_default(environment))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 ENVIRONMENT_VARIABLE = "KERASMAGIC_DETERMINISTIC"
 
@@ -44,3 +44,12 @@ def scoped(*, deterministic: bool) -> Iterator[None]:
         yield
     finally:
         _deterministic.reset(token)
+
+
+def switched_off(variable: str, environment: Mapping[str, str]) -> bool:
+    """Return whether a variable of the environment is set to a word for no; what is on needs no word.
+
+    >>> switched_off("FAST", {"FAST": "Off"}), switched_off("FAST", {"FAST": "/a/folder"}), switched_off("FAST", {})
+    (True, False, False)
+    """
+    return environment.get(variable, "on").lower() in ("", "0", "off", "false", "no")

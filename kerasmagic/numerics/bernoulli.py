@@ -48,7 +48,7 @@ def bernoulli(key: Array, probability: float, shape: Sequence[Any]) -> Array:
     ours = (
         key.dtype == jnp.uint32
         # The first size may be open: as many values as two words are needed to count are never drawn then.
-        and all(isinstance(size, int) for size in shape[1:])
+        and closed(shape[1:])
         and (not closed(shape) or math.prod(shape) < 2**32)
         and jax.threefry_partitionable.value
         and not jax.enable_x64.value

@@ -22,9 +22,8 @@ from jax.extend import core as programs
 from kerasmagic.core.shapes import dimension
 from kerasmagic.core.work import scan_counts
 from kerasmagic.foundation.amount import assuming, evaluate
-from kerasmagic.training.padding_rules import BODIES, Sum, is_open, sums_of
+from kerasmagic.training.padding_rules import BODIES, NAME, Sum, is_open, per_sample, sums_of
 
-NAME = "batch"
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
@@ -59,19 +58,19 @@ def padded(
         lambda leaf: jax.ShapeDtypeStruct((dimension(NAME), *leaf.shape[1:]), leaf.dtype), batch
     )
     try:
-        with assuming(batch=len(jax.tree.leaves(batch)[0])):
+        with assuming(**{NAME: len(jax.tree.leaves(batch)[0])}):
             program, shapes = jax.make_jaxpr(step, return_shape=True)(fixed, changing, spec)
         _check(program.jaxpr)
     except Exception:
         # Code that branches on the number of samples has to see that number.
         return None
     results, structure = jax.tree.flatten(shapes)
-    per_sample = [leaf.shape[:1] == (dimension(NAME),) for leaf in results]
-    rests = [leaf.shape[first:] for leaf, first in zip(results, per_sample, strict=True)]
+    in_rows = [leaf.shape[:1] == (dimension(NAME),) for leaf in results]
+    rests = [leaf.shape[first:] for leaf, first in zip(results, in_rows, strict=True)]
     of_result = len(jax.tree.leaves(shapes[0]))
-    if any(is_open(size) for rest in rests for size in rest) or any(per_sample[of_result:]):
+    if any(is_open(size) for rest in rests for size in rest) or any(in_rows[of_result:]):
         return None
-    if rows_only and not all(per_sample[:of_result]):
+    if rows_only and not all(in_rows[:of_result]):
         return None
 
     def run(fixed: Any, changing: Any, batch: Any, count: Any) -> tuple[Any, Any]:
@@ -129,14 +128,13 @@ class _Run:
         return [read(variable) for variable in jaxpr.outvars]
 
     def number(self, equation: Any) -> Any:
-        times = evaluate(equation.params["dim"], {NAME: 1})
-        return (times * self.count).astype(equation.outvars[0].aval.dtype)
+        return (per_sample(equation.params["dim"]) * self.count).astype(equation.outvars[0].aval.dtype)
 
     def without_rest(self, value: Any, aval: Any, one: Sum) -> Any:
         """Return ``value`` with what changes no sum in place of the samples that do not count."""
-        per_sample = evaluate(aval.shape[one.axis], {NAME: 1})
+        counted = per_sample(aval.shape[one.axis]) * self.count
         places = jax.lax.broadcasted_iota("int32", value.shape, one.axis)
-        return jnp.where(places < per_sample * self.count, value, jnp.asarray(one.nothing, value.dtype))
+        return jnp.where(places < counted, value, jnp.asarray(one.nothing, value.dtype))
 
     def plain(self, equation: Any, operands: list[Any]) -> Sequence[Any]:
         params = equation.primitive.get_bind_params(equation.params)

@@ -29,6 +29,8 @@ class Sum(NamedTuple):
     nothing: Any
 
 
+# What the open size is called.
+NAME = "batch"
 # Operations with programs inside.
 BODIES = frozenset(
     {
@@ -124,6 +126,15 @@ def is_open(size: Any) -> bool:
     )
 
 
+def per_sample(size: Any) -> int:
+    """Return how much of a size, a number or a multiple of the samples, belongs to one of them.
+
+    >>> per_sample("6*batch"), per_sample(5)
+    (6, 5)
+    """
+    return evaluate(size, {NAME: 1})
+
+
 def sums_of(equation: Any) -> Sequence[Sum]:
     """Return where an equation sums over samples.
 
@@ -138,8 +149,7 @@ def sums_of(equation: Any) -> Sequence[Sum]:
         return ()
     for size in sizes:
         # Only of whole multiples is it true that the first ones belong to the samples that count.
-        per_sample = evaluate(size, {"batch": 1})
-        if symbols(size) != ["batch"] or any(evaluate(size, {"batch": n}) != n * per_sample for n in (7, 12)):
+        if symbols(size) != [NAME] or any(evaluate(size, {NAME: n}) != n * per_sample(size) for n in (7, 12)):
             raise Mixes(f"A size of {size}.")
     name = equation.primitive.name
     if name in _ELEMENTWISE or name in _LAYOUT or name == "dim_as_value":
@@ -205,7 +215,7 @@ def _reshape(equation: Any) -> list[Sum]:
 def _dot(equation: Any) -> list[Sum]:
     (contracted, _), operands = equation.params["dimension_numbers"], equation.invars
     # One operand without the others' numbers is enough: these are copies, as finite as what they are copies of.
-    numbers = [math.prod(evaluate(n, {"batch": 1}) for n in _shape(x)) for x in operands]
+    numbers = [math.prod(map(per_sample, _shape(x))) for x in operands]
     smaller = int(numbers[1] < numbers[0])
     axes = contracted[smaller]
     return [Sum(smaller, axis, 0) for axis in _open_axes(operands[smaller]) if axis in axes]
@@ -257,13 +267,16 @@ def _slice(equation: Any) -> list[Sum]:
 
 
 def _dynamic_slice(equation: Any) -> list[Sum]:
-    operand, part = equation.invars[0], equation.outvars[0]
-    _require(all(_shape(operand)[axis] == _shape(part)[axis] for axis in _open_axes(operand)), equation)
-    return []
+    return _all_of(equation, equation.outvars[0])
 
 
 def _dynamic_update(equation: Any) -> list[Sum]:
-    operand, part = equation.invars[:2]
+    return _all_of(equation, equation.invars[1])
+
+
+def _all_of(equation: Any, part: Any) -> list[Sum]:
+    """The rule of operations on a part of an array: it must have all the samples."""
+    operand = equation.invars[0]
     _require(all(_shape(operand)[axis] == _shape(part)[axis] for axis in _open_axes(operand)), equation)
     return []
 

@@ -209,15 +209,18 @@ def test_a_page_loaded_again_keeps_the_view_until_the_next_run(notebook):
     assert NotebookSink._kept == []
 
 
-def test_a_widget_closed_by_hand_leaves_the_run_and_its_picture_alone(notebook):
+@pytest.mark.parametrize("before", [8, 10])
+def test_a_widget_closed_by_hand_leaves_the_run_and_its_picture_alone(notebook, before):
     sink = NotebookSink()
     events = whole_run()
-    feed(sink, events[:8])
+    feed(sink, events[:before])
     assert sink._widget is not None
     sink._widget.close()
-    feed(sink, events[8:])
+    feed(sink, events[before:])
     assert sink.error is None
+    assert sink.state.ended == 4
     assert 'data-state="finished"' in notebook.updated[0]["text/html"]
+    assert 'data-state="finished"' in notebook.updated[-1]["text/html"]
 
 
 def test_the_widget_sends_float32_points():
@@ -271,18 +274,6 @@ def test_an_unused_sink_has_an_empty_state():
     sink = NotebookSink()
     assert sink.state == RunState()
     sink.close()
-
-
-def test_a_widget_closed_by_hand_changes_nothing_else(notebook):
-    sink = NotebookSink()
-    events = whole_run()
-    feed(sink, events[:10])
-    assert sink._widget is not None
-    sink._widget.close()
-    feed(sink, events[10:])
-    assert sink.error is None
-    assert sink.state.ended == 4
-    assert 'data-state="finished"' in notebook.updated[-1]["text/html"]
 
 
 def test_while_a_run_is_on_its_last_state_is_kept_now_and_then(notebook):
