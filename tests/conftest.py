@@ -56,6 +56,8 @@ hypothesis.settings.load_profile("default")
 # Folders whose tests are mostly comparisons with Keras, each of which compiles two programs.
 ORACLE_FOLDERS = ("layers", "ops", "losses", "metrics", "optimizers", "initializers", "random", "activations")
 TESTS_BETWEEN_CLEARINGS = 150
+# What the machine does beside the tests shows in these; a test of a module that uses one of them may be tried again.
+MEASURES = ("resource", "subprocess", "threading", "time", "tracemalloc")
 _finished = itertools.count(1)
 _generators: dict[np.random.Generator, Any] = {}
 
@@ -68,11 +70,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             folder in ORACLE_FOLDERS and "tests" in item.path.parts
         ):
             item.add_marker("oracle")
+        if item.get_closest_marker("browser") or _measures(item):
+            item.add_marker(pytest.mark.flaky(reruns=2))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for module in {item.module for item in items if isinstance(item, pytest.Function)}:
         for value in vars(module).values():
             if isinstance(value, np.random.Generator):
                 _generators[value] = value.bit_generator.state
+
+
+def _measures(item: pytest.Item) -> bool:
+    used = vars(item.module).values() if isinstance(item, pytest.Function) else ()
+    return any(isinstance(value, ModuleType) and value.__name__ in MEASURES for value in used)
 
 
 @pytest.hookimpl(tryfirst=True)

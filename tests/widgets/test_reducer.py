@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 
 import numpy as np
 import pytest
@@ -35,10 +34,8 @@ from tests.widgets.runs import epoch, started, state_after, whole_run
 
 def test_a_million_points_stay_under_the_limit_and_keep_both_ends():
     curve = Curve()
-    begin = time.perf_counter()
     for step in range(1_000_000):
         curve = curve.append(float(step), -float(step))
-    assert time.perf_counter() - begin < 20
     assert len(curve.kept) < MAX_POINTS
     x, y = curve.points()
     assert MAX_POINTS / 2 <= len(x) <= MAX_POINTS

@@ -167,10 +167,12 @@ def test_a_budget_is_paid_back_by_time():
 
 @pytest.fixture(autouse=True)
 def _no_publisher_is_left():
+    before = set(threading.enumerate())
     yield
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        if not any(thread.name == "kerasmagic-publisher" for thread in threading.enumerate()):
+        new = set(threading.enumerate()) - before
+        if not any(thread.name == "kerasmagic-publisher" for thread in new):
             return
         time.sleep(0.01)
     raise AssertionError("a publisher's thread is still there")
