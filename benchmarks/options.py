@@ -1,0 +1,51 @@
+"""What each option that programs are compiled with on CPU brings: training with all of them, and without each one.
+
+Run ``python -m benchmarks.options`` (about ten minutes), or name workloads: ``python -m benchmarks.options cnn lstm``.
+A line for each option: how much processor time a run takes without it, in that of a run with all; the middle of
+several fresh processes each, in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+
+from benchmarks.worker import steady
+from benchmarks.workloads import WORKLOADS
+from kerasmagic.numerics import compiling
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser("python -m benchmarks.options", description=__doc__.splitlines()[0])
+    parser.add_argument("workloads", nargs="*", choices=[*WORKLOADS, []], help="all unless told")
+    parser.add_argument("--rounds", type=int, default=5, help="fresh processes for each (default 5)")
+    parser.add_argument("--only", nargs=2, metavar=("WORKLOAD", "WITHOUT"), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.only:
+        print(json.dumps(seconds(*options.only)))
+        return
+    for workload in options.workloads or WORKLOADS:
+        without = ["", *compiling.CPU_OPTIONS]
+        taken: dict[str, list[float]] = {name: [] for name in without}
+        for _ in range(options.rounds):
+            for name in without:
+                command = [sys.executable, "-m", "benchmarks.options", "--only", workload, name]
+                taken[name].append(json.loads(subprocess.check_output(command)))
+        print(f"\n{workload}: {WORKLOADS[workload].title}")
+        whole = statistics.median(taken[""])
+        for name in without[1:]:
+            print(f"  without {name:38} {statistics.median(taken[name]) / whole:.2f}", flush=True)
+
+
+def seconds(workload: str, without: str) -> float:
+    """Return the processor time of a sample, compiled without an option."""
+    compiling.CPU_OPTIONS.pop(without, None)
+    return 1 / steady("kerasmagic", WORKLOADS[workload])["samples_per_cpu_s"]
+
+
+if __name__ == "__main__":
+    main()
