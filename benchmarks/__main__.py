@@ -10,6 +10,7 @@ Examples::
 from __future__ import annotations
 
 import argparse
+import compileall
 import importlib
 import importlib.util
 import json
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, package in absent.items():
         print(f"left out: {name} ({package} is not installed; pip install -e '.[bench]')")
     print(_machine(options.pin))
+    compileall.compile_dir("kerasmagic", quiet=1)
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as cache:
         for measurement in options.measurements or MEASUREMENTS:
@@ -99,7 +101,8 @@ def _measure(
 
 def _worker(measurement: str, peer: str, workload: str, pin: bool, cache: str) -> dict[str, float]:
     environment = dict(os.environ, KERAS_BACKEND="jax", TF_CPP_MIN_LOG_LEVEL="3")
-    environment |= {"JAX_ENABLE_COMPILATION_CACHE": str(bool(cache)).lower()}
+    # Installed packages have their bytecode: without it, our sources would be compiled at each start.
+    environment |= {"PYTHONDONTWRITEBYTECODE": "", "JAX_ENABLE_COMPILATION_CACHE": str(bool(cache)).lower()}
     if cache:
         environment |= {
             "JAX_COMPILATION_CACHE_DIR": cache,

@@ -34,7 +34,7 @@ def cold(peer: str, workload: Workload) -> Figures:
     times = [time.perf_counter()]
     module, options = _module(peer)
     times.append(time.perf_counter())
-    compiling = _count_compilation()
+    compiling = count_compilation()
     model = module.make(workload, **options)
     times.append(time.perf_counter())
     model.fit(x, y, 1)
@@ -97,7 +97,7 @@ def _median_time(call: Any, times: int) -> float:
     return sorted(taken)[times // 2]
 
 
-def _count_compilation() -> Figures:
+def count_compilation() -> Figures:
     """Return figures that grow while JAX traces and compiles; none where JAX is not loaded."""
     if "jax" not in sys.modules:
         return {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import dashboard, growth, table
+from benchmarks import dashboard, growth, large, table
 from benchmarks.peers import PEERS
 
 
@@ -65,3 +65,14 @@ def test_growth_is_told_beside_the_work(capsys: pytest.CaptureFixture[str]) -> N
     ]
     assert first.split()[:2] == ["16", "kerasmagic"]
     assert second.split()[4] == "4.0"
+
+
+def test_large_models_are_measured_on_any_device(capsys: pytest.CaptureFixture[str]) -> None:
+    large.main(["gpt", "--size", "tiny", "--rounds", "1", "--peak", "1", "--peers", "kerasmagic", "raw-jax"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shares = {line[1]: float(line[2]) for line in lines if line[:1] == ["mfu"]}
+    assert set(shares) == {"kerasmagic", "raw-jax"}
+    assert all(0 < share < 1 for share in shares.values())
+    # Four billion multiply-adds a picture, as its authors count: https://arxiv.org/abs/1512.03385, table 1.
+    flops = large.raw_large.forward_flops("resnet50", large.SIZES["full"])
+    assert flops / 2 == pytest.approx(4.0e9, rel=0.05)
