@@ -4,6 +4,7 @@ Examples::
 
     python -m benchmarks.growth                          # all axes, beside Keras; about ten minutes
     python -m benchmarks.growth depth --peers kerasmagic
+    python -m benchmarks.growth depth --width 16         # where sending arrays is most of a step
 
 ``growth`` is how many times the time of a step has grown from the point above, and ``work`` how many times the
 multiplications of a step have (of ``data``, where a step does not change: the samples). Time that grows faster than
@@ -25,6 +26,8 @@ import time
 from typing import Any
 
 import numpy as np
+
+from benchmarks.worker import count_compilation
 
 FEATURES, CLASSES = 64, 10
 # Steps that are timed, and what they do at least, in seconds.
@@ -70,9 +73,10 @@ def measure(peer: str, point: Point) -> dict[str, float]:
     model = keras.Sequential([keras.Input((FEATURES,)), *layers, keras.layers.Dense(CLASSES)])
     model.compile(keras.optimizers.Adam(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     options = {"batch_size": point.batch, "verbose": 0}
+    parts = count_compilation()
     begin = time.process_time()
     model.fit(x[: point.batch], y[: point.batch], **options)
-    first = time.process_time() - begin
+    first, parts = time.process_time() - begin, dict(parts)
     epoch = -(-len(x) // point.batch)
     # One epoch more: what compiles for many steps does so here.
     model.fit(x, y, epochs=1, **options)
@@ -85,22 +89,25 @@ def measure(peer: str, point: Point) -> dict[str, float]:
     return {
         "step_ms": 1e3 * spent / steps,
         "first_fit_s": first,
+        **parts,
         "peak_mb": peak / 1024,
         "grown_mb": (peak - before) / 1024,
     }
 
 
-def table(axis: str, figures: dict[str, dict[int, dict[str, float]]]) -> str:
-    """Return the figures along an axis as text, CPU-seconds."""
-    lines = [(axis, "peer", "ms a step", "growth", "work", "first fit s", "peak MB")]
+def table(axis: str, figures: dict[str, dict[int, dict[str, float]]], width: int = Point.width) -> str:
+    """Return the figures along an axis as text: CPU-seconds, but for the parts of the first fit."""
+    lines: list[tuple[str, ...]] = [
+        (axis, "peer", "ms a step", "growth", "work", "first fit s", "trace", "compile", "peak MB")
+    ]
     for peer, by_size in figures.items():
         before: tuple[float, float] | None = None
         for size, found in by_size.items():
-            work = size if axis == "data" else Point(**{axis: size}).work()
+            work = size if axis == "data" else Point(**{"width": width, axis: size}).work()
             took = found["step_ms"]
             grown = ("", "") if before is None else (f"{took / before[0]:.1f}", f"{work / before[1]:.1f}")
-            shown = (f"{took:.3g}", *grown, f"{found['first_fit_s']:.2f}", f"{found['peak_mb']:.0f}")
-            lines.append((f"{size:,}", peer, *shown))
+            first = (f"{found[name]:.2f}" for name in ("first_fit_s", "trace_s", "compile_s"))
+            lines.append((f"{size:,}", peer, f"{took:.3g}", *grown, *first, f"{found['peak_mb']:.0f}"))
             before = took, work
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
@@ -112,6 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("axes", nargs="*", choices=[*AXES, []], help="all unless told")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
     parser.add_argument("--largest", type=int, help="leave out points beyond this size")
+    parser.add_argument("--width", type=int, default=Point.width, help="of the layers, on the other axes")
     parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.point is not None:
@@ -125,13 +133,15 @@ def main(arguments: list[str] | None = None) -> None:
         figures: dict[str, dict[int, dict[str, float]]] = {peer: {} for peer in peers}
         for size in sizes:
             for peer in peers:
-                figures[peer][size] = _worker(peer, {axis: size})
-        print(f"\n{table(axis, figures)}", flush=True)
+                figures[peer][size] = _worker(peer, {"width": options.width, axis: size})
+        print(f"\n{table(axis, figures, options.width)}", flush=True)
 
 
 def _worker(peer: str, point: dict[str, int]) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.growth", "--peers", peer, "--point", json.dumps(point)]
     quiet = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    # Installed packages have their bytecode.
+    quiet["PYTHONDONTWRITEBYTECODE"] = ""
     done = subprocess.run(command, env={**os.environ, **quiet}, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")

@@ -60,6 +60,8 @@ def test_growth_is_told_beside_the_work(capsys: pytest.CaptureFixture[str]) -> N
         "first",
         "fit",
         "s",
+        "trace",
+        "compile",
         "peak",
         "MB",
     ]

@@ -46,8 +46,6 @@ class Adam(Optimizer):
     0.9
     """
 
-    elementwise = True
-
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -136,8 +134,6 @@ class Adamax(_TwoMeans):
         epsilon: A small number that guards the division.
     """
 
-    elementwise = True
-
     def slot_groups(self) -> Sequence[Mapping[str, float]]:
         return [{"momentum": 0.0, "norm": 0.0}]
 
@@ -160,8 +156,6 @@ class Nadam(_TwoMeans):
         beta_2: How much of the mean of its square stays.
         epsilon: A small number that guards the division.
     """
-
-    elementwise = True
 
     def _make_slots(self, variables: list[Variable]) -> None:
         super()._make_slots(variables)
@@ -224,8 +218,6 @@ class ScheduleFreeAdamW(_TwoMeans):
         epsilon: A small number that guards the division.
         warmup_steps: How many steps the learning rate rises from 0.
     """
-
-    elementwise = True
 
     def __init__(
         self,

@@ -32,8 +32,6 @@ class SGD(Optimizer):
     0.8
     """
 
-    elementwise = True
-
     def __init__(
         self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any
     ):
@@ -70,8 +68,6 @@ class RMSprop(Optimizer):
         epsilon: A small number that guards the division.
         centered: Whether to use the variance instead of the mean square.
     """
-
-    elementwise = True
 
     def __init__(
         self,
@@ -124,8 +120,6 @@ class Adagrad(Optimizer):
         epsilon: A small number that guards the division.
     """
 
-    elementwise = True
-
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -156,8 +150,6 @@ class Adadelta(Optimizer):
         rho: How much of the running means stays at each step.
         epsilon: A small number that guards the division.
     """
-
-    elementwise = True
 
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any):
         super().__init__(learning_rate, **kwargs)
@@ -190,8 +182,6 @@ class Ftrl(Optimizer):
     Raises:
         InvalidArgument: If an argument has the wrong sign.
     """
-
-    elementwise = True
 
     def __init__(
         self,
@@ -252,8 +242,6 @@ class Lion(Optimizer):
     Raises:
         InvalidArgument: If ``beta_1`` is not above 0 and at most 1.
     """
-
-    elementwise = True
 
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **kwargs: Any):
         super().__init__(learning_rate, **kwargs)

@@ -10,7 +10,7 @@ import functools
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -58,9 +58,6 @@ class Optimizer(OptimizerState):
     >>> w.numpy().tolist()
     [0.5, 1.5]
     """
-
-    elementwise: ClassVar[bool] = False
-    """Whether each entry is updated by itself, so that variables may be updated in one flat array."""
 
     def __init__(
         self,
@@ -226,24 +223,37 @@ class Optimizer(OptimizerState):
         self._update_all(grads, variables, self.learning_rate)
 
     def _update_all(self, grads: list[Any], variables: list[Variable], learning_rate: Any) -> None:
+        if type(self).update_step is not Optimizer.update_step:
+            for gradient, variable in zip(grads, variables, strict=True):
+                self.update_step(gradient, variable, learning_rate)
+            return
+        rule, step = self._rule, self.iterations + 1
+        if isinstance(step, Tracer):
+            rule = _traced_once(rule)
         for gradient, variable in zip(grads, variables, strict=True):
-            self.update_step(gradient, variable, learning_rate)
+            self._update_by(rule, gradient, variable, step, learning_rate)
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Update one variable and its slots."""
-        value = variable.value
+        self._update_by(self._rule, gradient, variable, self.iterations + 1, learning_rate)
+
+    def _update_by(
+        self, rule: Callable[..., Any], gradient: Any, variable: Variable, step: Any, learning_rate: Any
+    ) -> None:
         index = self._get_variable_index(variable)
         kept = {name: slot for name, made in self._slots.items() if (slot := made[index]) is not None}
-        new_value, new_slots = self.update(
-            jnp.asarray(gradient, value.dtype),
-            value,
-            {name: slot.value for name, slot in kept.items()},
-            jnp.asarray(self.iterations + 1, value.dtype),
-            jnp.asarray(learning_rate, value.dtype),
-        )
+        slots = {name: slot.value for name, slot in kept.items()}
+        new_value, new_slots = rule(gradient, variable.value, slots, step, learning_rate)
         for name, slot in kept.items():
             slot.assign(new_slots[name])
         variable.assign(new_value)
+
+    def _rule(
+        self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Call ``update`` with everything in the dtype of the variable."""
+        gradient, step, rate = (jnp.asarray(x, value.dtype) for x in (gradient, step, learning_rate))
+        return self.update(gradient, value, slots, step, rate)
 
     def _accumulate(self, grads: list[Any], variables: list[Variable], steps: int) -> None:
         sums = [self._accumulated_gradients[self._get_variable_index(v)] for v in variables]
@@ -396,6 +406,17 @@ class Optimizer(OptimizerState):
     def scale_loss(self, loss: Any) -> Any:
         """Return the loss times the loss scale, if there is one."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+
+def _traced_once(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``rule`` for use in a trace: variables of one shape share one trace of it.
+
+    What is compiled stays the same. To trace and lower 200 dense layers with Adam takes 2.4 seconds in place of 4.2
+    (``python -m benchmarks.growth depth``). One flat array of all variables is not the way: to join 400 arrays
+    takes XLA 44 seconds to compile in place of 5, and a step 2.5 times as long.
+    """
+    # A function of its own, so that no trace finds what another has left: a rule may read other variables.
+    return jax.jit(lambda *given: rule(*given))
 
 
 def _check_ema(momentum: float, frequency: int | None) -> None:

@@ -11,6 +11,10 @@ import jax
 # Views, Stop and Ctrl-C should not wait longer than about twice this for an execution, in seconds; and asking
 # for one costs less than a hundredth of it.
 EXECUTION_TIME = 0.03
+# Where the host needs more than this share of an execution to send it, an execution may take this long. Sending
+# costs by the arrays of the state, not by the steps: with the 1200 of 200 dense layers and Adam as much as two
+# or three steps of width 16 (``python -m benchmarks.growth depth``).
+DEAR, DEAR_EXECUTION_TIME = 0.1, 0.1
 MOST_STEPS = 64
 # One slow execution, such as one that compiled, says little about the next.
 LARGEST_GROWTH = 8
@@ -28,7 +32,7 @@ class Pace:
 
     Example:
 
-    >>> times = iter([0.0, 0.001, 0.002])
+    >>> times = iter([0.0, 0.001, 0.001, 0.002, 0.002, 0.003, 0.003])
     >>> pace = Pace(None, clock=lambda: next(times))
     >>> for _ in range(4):
     ...     pace.watch(1, {})
@@ -57,8 +61,11 @@ class Pace:
         before, self._running = self._running, (steps, logs)
         if before is None:
             return
+        sent = self._clock()
         jax.block_until_ready(before[1])
         done, self._done = self._done, self._clock()
         if done is not None:
-            wanted = int(EXECUTION_TIME * before[0] / max(self._done - done, 1e-9))
+            took = max(self._done - done, 1e-9)
+            time_for_one = DEAR_EXECUTION_TIME if sent - done > DEAR * took else EXECUTION_TIME
+            wanted = round(time_for_one * before[0] / took)
             self.steps = max(1, min(wanted, MOST_STEPS, LARGEST_GROWTH * before[0]))

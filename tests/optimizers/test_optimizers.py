@@ -409,17 +409,3 @@ def test_variables_that_are_their_own_gradient_are_overwritten(keras: ModuleType
             pair.append(run(optimizer, trained, steps=4))
         for a, b in zip(*([x for step in steps for x in step] for steps in pair), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
-
-
-def test_what_is_called_elementwise_is() -> None:
-    for name, options in CASES:
-        if not getattr(optimizers, name).elementwise:
-            continue
-        whole, parts = (getattr(optimizers, name)(0.01, **options) for _ in range(2))
-        a, b, ab = (Variable(jnp.asarray(x, "float32"), name="v") for x in ([1.0], [2.0], [1.0, 2.0]))
-        for gradient in (0.5, -1.0):
-            parts.apply([jnp.array([gradient]), jnp.array([2 * gradient])], [a, b])
-            whole.apply([jnp.array([gradient, 2 * gradient])], [ab])
-        np.testing.assert_allclose(
-            np.concatenate([a.numpy(), b.numpy()]), ab.numpy(), rtol=1e-6, err_msg=name
-        )

@@ -210,14 +210,24 @@ def test_how_many_steps_go_together_changes_no_bit():
         np.testing.assert_array_equal(a, b)
 
 
-def paced(seconds_per_step, first=1.0):
+def paced(seconds_per_step, first=1.0, sending=0.0):
     """Return how many steps are taken in each execution, the first of which takes ``first`` seconds longer."""
     now, found = 0.0, []
+
+    class Running:
+        def __init__(self, seconds):
+            self.seconds = seconds
+
+        def block_until_ready(self):
+            nonlocal now
+            now += self.seconds
+
     steady = Pace(None, clock=lambda: now)
     for number in range(8):
         found.append(steady.steps)
-        steady.watch(steady.steps, {})
-        now += found[-1] * seconds_per_step + (first if number == 0 else 0.0)
+        now += sending
+        seconds = found[-1] * seconds_per_step + (first if number == 0 else 0.0)
+        steady.watch(steady.steps, Running(seconds))
     return found
 
 
@@ -226,6 +236,14 @@ def test_the_pace_follows_the_time_of_a_step():
     assert paced(1e-5)[-1] == pace.MOST_STEPS
     assert paced(1.0) == [1] * 8
     assert paced(1e-5)[3] <= 8
+
+
+def test_executions_that_are_dear_to_send_take_more_steps():
+    assert paced(6e-3)[-1] == 5
+    assert paced(6e-3, sending=2e-2)[-1] > 10
+    # Nobody waits for long, however dear.
+    assert paced(6e-3, sending=2e-2)[-1] * 6e-3 < 0.1
+    assert paced(6e-2, sending=2e-2)[-1] == 1
 
 
 def test_someone_who_looks_at_batches_sees_each():
