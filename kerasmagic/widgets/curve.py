@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 
 import numpy as np
 
 MAX_POINTS = 1000
+_POINT = "dd"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,32 +25,36 @@ class Curve:
     (True, 0, 4999)
     """
 
-    kept: tuple[tuple[float, float], ...] = ()
-    newest: tuple[float, float] | None = None
+    # Pairs of float64: a million points a day are copied in no time, and nobody can change them.
+    kept: bytes = b""
+    newest: bytes = b""
     given: int = 0
     stride: int = 1
 
     def append(self, x: float, y: float) -> Curve:
         """Return the curve with one more point; the amortized cost does not depend on the length."""
-        point = (x, y)
+        point = struct.pack(_POINT, x, y)
         if self.given % self.stride:
             return Curve(self.kept, point, self.given + 1, self.stride)
-        kept, stride = (*self.kept, point), self.stride
+        kept, stride = self.kept + point, self.stride
         # One place stays free for the newest point, which may be one that is not kept.
-        if len(kept) >= MAX_POINTS:
-            kept, stride = kept[::2], stride * 2
+        if len(kept) >= MAX_POINTS * len(point):
+            kept, stride = _table(kept)[::2].tobytes(), stride * 2
         return Curve(kept, point, self.given + 1, stride)
 
     def points(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``x`` and ``y``, each float64 of shape ``(n,)`` with ``n <= MAX_POINTS``."""
-        pairs = self.kept
-        if self.newest is not None and (not pairs or pairs[-1] != self.newest):
-            pairs = (*pairs, self.newest)
-        table = np.asarray(pairs, dtype=np.float64).reshape(-1, 2)
+        """Return ``x`` and ``y``, each float64 of shape ``(n,)`` with ``n <= MAX_POINTS``; read only."""
+        # The newest is among those kept exactly when it was its turn.
+        late = (self.given - 1) % self.stride
+        table = _table(self.kept + self.newest if late else self.kept)
         return table[:, 0], table[:, 1]
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.kept) // struct.calcsize(_POINT)
+
+
+def _table(points: bytes) -> np.ndarray:
+    return np.frombuffer(points, np.float64).reshape(-1, 2)
 
 
 def thinned(x: np.ndarray, y: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:

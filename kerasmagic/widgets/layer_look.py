@@ -15,7 +15,7 @@ from kerasmagic.widgets.static_weights import histogram_svg
 from kerasmagic.widgets.variable_view import Seen, figures
 
 MAX_SHOWN = 24
-SIZE = (180, 60)
+SIZE = (210, 60)
 
 
 def html(
@@ -54,9 +54,10 @@ def _variable(seen: Seen, running: Histogram | None) -> str:
     if seen.statistics is None:
         return _frame(seen.path, about, f'<div class="km-soft km-detail-reason">{escape(seen.reason)}</div>')
     found = seen.statistics
-    told = "  ".join(f"{name} {value}" for name, value in figures(found) if name not in ("min", "max"))
-    sample = f"  a sample of {units.count(found.sample)}" if found.sample else ""
-    return _figure(seen.path, about, found.histogram, told + sample)
+    told = [f"{name} {value}" for name, value in figures(found) if name not in ("min", "max")]
+    if found.sample:
+        told.append(f"of {units.count(found.sample)} values")
+    return _figure(seen.path, about, found.histogram, ", ".join(told))
 
 
 def _output(name: str, layer: LayerSeen) -> str:

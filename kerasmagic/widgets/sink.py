@@ -17,7 +17,7 @@ from kerasmagic.widgets import static_run
 from kerasmagic.widgets.memory import MemoryGauge
 from kerasmagic.widgets.place import Place
 from kerasmagic.widgets.reducer import RUNNING, RunState, reduce
-from kerasmagic.widgets.throttle import Publisher
+from kerasmagic.widgets.throttle import Publisher, Share
 from kerasmagic.widgets.weights import Choice, Weights
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_INTERVAL = 0.7
 # Histograms take at most this share of the run's time.
-WEIGHTS_SHARE = 0.01
+WEIGHTS_SHARE = 0.005
 # How many models' last runs are remembered, to be shown behind the next run of the same model.
 REMEMBERED = 8
 # How many views of runs that are over stay open in pages that were loaded again.
@@ -63,7 +63,7 @@ class NotebookSink:
         self._publisher: Publisher | None = None
         self._widget: TrainingWidget | None = None
         self._place: Place | None = None
-        self._next_kept = 0.0
+        self._keeping = Share(KEPT_SHARE, KEPT_INTERVAL, clock=clock)
         self._kept_status = ""
         self._controls: Controls | None = None
         self._origin: tuple[str, str] | None = None
@@ -171,8 +171,9 @@ class NotebookSink:
         self._widget.choose = self._choose
         past = self._past.get(plan.model)
         self._place = Place(self._widget, _display)
-        self._next_kept, self._kept_status = self._clock() + KEPT_INTERVAL, "starting"
+        self._keeping, self._kept_status = Share(KEPT_SHARE, KEPT_INTERVAL, clock=self._clock), "starting"
         self._publisher = Publisher(self._look, state=past, gauge=MemoryGauge())
+        self._keeping.postpone()
         self._place.show(static_run.kept(reduce(RunState(), plan)))
 
     @classmethod
@@ -196,13 +197,11 @@ class NotebookSink:
         if widget is None or place is None:
             return
         widget.show(state)
-        now = self._clock()
         resting = state.status == "paused" != self._kept_status
-        if state.status in RUNNING and (resting or now >= self._next_kept):
-            began = time.thread_time()
-            place.keep(static_run.kept(state))
-            busy = (time.thread_time() - began) / KEPT_SHARE
-            self._next_kept, self._kept_status = now + max(KEPT_INTERVAL, busy), state.status
+        if state.status in RUNNING and (resting or self._keeping.due()):
+            self._kept_status = state.status
+            with self._keeping:
+                place.keep(static_run.kept(state))
 
     def _finish(self) -> None:
         assert self._publisher is not None

@@ -8,6 +8,7 @@ switched off and remembered, and the training never notices.
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from kerasmagic.widgets.weights import Choice
 INTERVAL = 0.1
 # The thread that shows takes no more than this share of a processor from the training, but shows this often, in
 # seconds: a reader waits for an answer to a click.
-LARGEST_SHARE = 0.01
+LARGEST_SHARE = 0.005
 SLOWEST = 0.4
 HEARTBEAT = 0.5
 
@@ -91,6 +92,8 @@ class Publisher:
         self._queue: list[Event | Choice] = []
         self._changed = threading.Condition()
         self._closing = False
+        # Whether the thread waits for an event.
+        self._hungry = False
         self._thread = threading.Thread(target=self._run, name="kerasmagic-publisher", daemon=True)
         self._thread.start()
 
@@ -101,7 +104,9 @@ class Publisher:
                 self._queue[-1] = event
             else:
                 self._queue.append(event)
-            self._changed.notify()
+            # To wake a thread that only lets time pass would cost more than the rest of this.
+            if self._hungry:
+                self._changed.notify()
 
     def close(self, timeout: float = 5.0) -> RunState:
         """Show the last state once, end the thread, and return the state.
@@ -117,24 +122,23 @@ class Publisher:
         return self.state
 
     def _run(self) -> None:
+        share = Share(LARGEST_SHARE, self._interval, SLOWEST)
         while True:
             with self._changed:
                 if not self._queue and not self._closing:
+                    self._hungry = True
                     self._changed.wait(self._patience())
+                    self._hungry = False
                 events, self._queue = self._queue, []
                 closing = self._closing
-            began = time.thread_time()
-            self._take(events)
-            self._measure()
-            if events or closing:
-                self._show(self.state)
-            else:
-                self._show(at(self.state, self._clock()))
+            with share:
+                self._take(events)
+                self._measure()
+                self._show(self.state if events or closing else at(self.state, self._clock()))
             with self._changed:
                 if closing and not self._queue:
                     return
-                busy = (time.thread_time() - began) / LARGEST_SHARE
-                self._changed.wait_for(lambda: self._closing, max(self._interval, min(busy, SLOWEST)))
+                self._changed.wait_for(lambda: self._closing, share.wait())
 
     def _take(self, events: list[Event | Choice]) -> None:
         for event in events:
@@ -166,6 +170,63 @@ class Publisher:
             self._view = None
 
 
+class Share:
+    """Lets something be done again when that takes no more than ``share`` of a processor on the whole.
+
+    Args:
+        share: How much of one processor the thread that does it may take for it.
+        least: Seconds that lie between two times at least.
+        most: Seconds after which it is done again however long it takes.
+        clock: Seconds, as everyone counts them.
+        busy: Seconds that the calling thread has computed.
+
+    Example:
+
+    >>> now, computed = [0.0], [0.0]
+    >>> share = Share(0.01, clock=lambda: now[0], busy=lambda: computed[0])
+    >>> share.due()
+    True
+    >>> with share:
+    ...     computed[0] += 0.002
+    >>> now[0] = 0.19
+    >>> share.due(), round(share.wait(), 2)
+    (False, 0.01)
+    """
+
+    def __init__(
+        self,
+        share: float,
+        least: float = 0.0,
+        most: float = math.inf,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        busy: Callable[[], float] = time.thread_time,
+    ):
+        self._share, self._least, self._most = share, least, most
+        self._clock, self._busy = clock, busy
+        self._began = 0.0
+        self._next = -math.inf
+
+    def due(self) -> bool:
+        """Whether it may be done now."""
+        return self._clock() >= self._next
+
+    def wait(self) -> float:
+        """Return the seconds until it may be done."""
+        return max(0.0, self._next - self._clock())
+
+    def postpone(self) -> None:
+        """Let it wait for the least time from now."""
+        self._next = self._clock() + self._least
+
+    def __enter__(self) -> None:
+        self._began = self._busy()
+
+    def __exit__(self, *error: object) -> None:
+        pause = (self._busy() - self._began) / self._share
+        self._next = self._clock() + max(self._least, min(pause, self._most))
+
+
 class Budget:
     """Lets data through at no more than ``rate`` bytes a second on the whole.
 
@@ -183,7 +244,7 @@ class Budget:
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic):
         self._rate = rate
         self._clock = clock
-        self._free_at = -float("inf")
+        self._free_at = -math.inf
 
     def allows(self) -> bool:
         """Whether what was spent before has been paid for by the time since."""

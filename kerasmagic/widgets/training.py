@@ -18,13 +18,16 @@ from kerasmagic.widgets.controls import panel
 from kerasmagic.widgets.placed import PlacedWidget
 from kerasmagic.widgets.readout import readout
 from kerasmagic.widgets.reducer import RUNNING, RunState
-from kerasmagic.widgets.throttle import Budget
+from kerasmagic.widgets.throttle import Budget, Share
 from kerasmagic.widgets.weight_wire import pack_weights
 from kerasmagic.widgets.weights import Choice, Weights, choice_of
-from kerasmagic.widgets.wire import message_size, pack_charts, plain
+from kerasmagic.widgets.wire import as_text, message_size, pack_charts, plain
 
 # On the whole; a second may have more, but never 100 kB.
 BYTES_PER_SECOND = 60_000.0
+# A curve of many points takes longest to describe and changes least: the share of a processor for that, and the
+# seconds that a reader waits for it at most.
+CURVES_SHARE, SLOWEST_CURVES = 0.002, 1.0
 _SCRIPTS = ("page", "readout", "controls", "charts", "reading", "advice", "weights", "main")
 
 
@@ -45,14 +48,14 @@ class TrainingWidget(PlacedWidget):
     _esm = static("kernel.js", "mount.js", *(f"training/{name}.js" for name in _SCRIPTS))
     _css = styles("training/training.css", "training/controls.css", "training/weights.css")
 
-    view = traitlets.Dict().tag(sync=True)
-    panel = traitlets.Dict().tag(sync=True)
-    curve_index = traitlets.List().tag(sync=True)
+    view = traitlets.Dict().tag(sync=True, to_json=as_text)
+    panel = traitlets.Dict().tag(sync=True, to_json=as_text)
+    curve_index = traitlets.List().tag(sync=True, to_json=as_text)
     curves = traitlets.Bytes().tag(sync=True)
-    weight_index = traitlets.List().tag(sync=True)
+    weight_index = traitlets.List().tag(sync=True, to_json=as_text)
     weights = traitlets.Bytes().tag(sync=True)
-    weight_view = traitlets.Dict().tag(sync=True)
-    advice = traitlets.List().tag(sync=True)
+    weight_view = traitlets.Dict().tag(sync=True, to_json=as_text)
+    advice = traitlets.List().tag(sync=True, to_json=as_text)
 
     def __init__(self, **kwargs: Any):
         self._budget = Budget(BYTES_PER_SECOND)
@@ -64,13 +67,15 @@ class TrainingWidget(PlacedWidget):
         self.steer: Callable[[Kind, float | None], object] = lambda kind, value: None
         self.choose: Callable[[Choice], object] = lambda choice: None
         self._drawn: Weights | None = None
+        self._drawing = Share(CURVES_SHARE, most=SLOWEST_CURVES)
         self.on_msg(self._on_message)
         self.show(RunState())
 
     def show(self, state: RunState) -> None:
         """Send what differs from the state shown before, in one message.
 
-        Curves and histograms wait for their share of the wire (60 kB/s); a run that is over sends them at once.
+        Curves and histograms wait for their share of the wire (60 kB/s) and of the processor; a run that is over
+        sends them at once.
         """
         final = state.status not in RUNNING
         with self.hold_sync():
@@ -83,8 +88,9 @@ class TrainingWidget(PlacedWidget):
             if self._drawn is not state.weights and (final or asked or self._budget.allows()):
                 self.weight_view, self.weight_index, self.weights = pack_weights(state)
                 self._drawn = state.weights
-            if final or self._budget.allows():
-                self.curve_index, self.curves = pack_charts(charts(state))
+            if final or (self._budget.allows() and self._drawing.due()):
+                with self._drawing:
+                    self.curve_index, self.curves = pack_charts(charts(state))
 
     def _send(self, msg: Any, buffers: Any = None) -> None:
         self._budget.spend(message_size(msg, buffers))

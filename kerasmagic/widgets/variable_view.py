@@ -79,13 +79,14 @@ def text(seen: Seen) -> str:
 
 
 def figures(found: Statistics) -> list[tuple[str, str]]:
-    """Return names and values of the statistics as text; counts only where there is something to count."""
+    """Return names and values of the statistics as text; counts only where they say something."""
     rows = [
         (name, units.short_number(value))
         for name, value in (("min", found.low), ("max", found.high), ("mean", found.mean), ("std", found.std))
     ]
-    if found.zeros:
-        rows.append(("zeros", f"{100.0 * found.zeros / found.size:.1f} %"))
+    # Among a hundred million random numbers some are 0.
+    if (share := f"{100.0 * found.zeros / found.size:.1f}") != "0.0":
+        rows.append(("zeros", f"{share} %"))
     if found.bad:
         rows.append(("NaN or infinite", units.count(found.bad)))
     return rows

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.lab import NOTEBOOKS, Lab, NotebookPage, opened, running_browser, running_lab
+
+# The machine may have much else to do; who waits for what comes is not kept waiting by this.
+expect.set_options(timeout=30_000)
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 

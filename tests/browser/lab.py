@@ -256,15 +256,8 @@ class NotebookPage:
         self.page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
 
     def save(self) -> None:
-        """Save the notebook and return when the file has changed."""
-        path = self.lab.notebooks / self.name
-        before = path.stat().st_mtime_ns
-        self.command("docmanager:save")
-        deadline = time.monotonic() + 20
-        while path.stat().st_mtime_ns == before:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} was not saved")
-            self.page.wait_for_timeout(100)
+        """Save the notebook and return when the server has written the file."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
 
     def error_outputs(self) -> list[str]:
         """Return the message of every output that is an error, of a cell or of a widget that can't be shown."""

@@ -25,7 +25,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         running_lab(Path(folder)) as lab,
         running_browser() as browser,
-        opened(browser, lab, NOTEBOOK, width=960, height=3000, scale=2) as notebook,
+        opened(browser, lab, NOTEBOOK, width=960, height=4800, scale=2) as notebook,
     ):
         # The window is tall enough for all cells, so that they can be cut out in one piece.
         notebook.open(simple=True)

@@ -52,7 +52,7 @@ class Driver:
     def __init__(self, notebook: NotebookPage):
         self.notebook = notebook
         self.page = notebook.page
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
 
     def begin(self) -> None:
         """Run all cells and return when the run takes steps."""
@@ -81,7 +81,7 @@ class Driver:
         epoch, batch = (int(re.sub(r"\D", "", text) or 0) for text in texts)
         return epoch, batch
 
-    def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if errors := self.notebook.error_outputs():
@@ -92,11 +92,15 @@ class Driver:
     def pause(self) -> None:
         """Pause by a click, and see that the steps stand still."""
         self.button("pause").click()
-        self.until(lambda: self.root.get_attribute("data-state") == "paused", 5)
-        self.page.wait_for_timeout(200)
+        self.until(lambda: self.root.get_attribute("data-state") == "paused")
+        # What was seen last may be late, but then nothing more comes.
+        self.until(self._stands_still)
+        assert self._stands_still()
+
+    def _stands_still(self) -> bool:
         before = self.steps()
-        self.page.wait_for_timeout(500)
-        assert self.steps() == before
+        self.page.wait_for_timeout(1000)
+        return self.steps() == before
 
     def resume(self) -> None:
         """Go on, by the keyboard."""
@@ -141,16 +145,16 @@ def move_the_slider(driver: Driver) -> None:
     slider.focus()
     for _ in range(20):
         driver.page.keyboard.press("ArrowLeft")
-    driver.until(lambda: "learning rate" in driver.note and driver.note.endswith("0.001"), 10)
+    driver.until(lambda: "learning rate" in driver.note and driver.note.endswith("0.001"))
     assert field.input_value() == "0.001"
     assert slider.get_attribute("aria-valuetext") == "0.001"
     field.fill("2e-3")
     field.press("Enter")
-    driver.until(lambda: driver.note.endswith("→ 0.002"), 10)
+    driver.until(lambda: driver.note.endswith("→ 0.002"))
     field.fill("fast")
     assert field.get_attribute("aria-invalid") == "true"
     field.press("Escape")
-    driver.until(lambda: field.input_value() == "0.002", 5)
+    driver.until(lambda: field.input_value() == "0.002")
 
 
 def steer(driver: Driver, artifacts: Path, name: str) -> None:
@@ -160,18 +164,18 @@ def steer(driver: Driver, artifacts: Path, name: str) -> None:
     driver.notebook.screenshot(artifacts / f"controls-{name}-paused.png", around=TRAINING)
     driver.resume()
     driver.button("checkpoint").click()
-    driver.until(lambda: "checkpoint written to checkpoints/steered-step-" in driver.note, 10)
+    driver.until(lambda: "checkpoint written to checkpoints/steered-step-" in driver.note)
     (written,) = (driver.notebook.lab.notebooks / "checkpoints").glob("steered-step-*.keras")
     written.unlink()
     driver.until(lambda: driver.button("rewind").get_attribute("aria-disabled") == "false")
     driver.button("rewind").click()
-    driver.until(lambda: "went back to epoch" in driver.note, 10)
+    driver.until(lambda: "went back to epoch" in driver.note)
     driver.notebook.screenshot(artifacts / f"controls-{name}.png", around=TRAINING)
 
 
 def check_report(driver: Driver, *kinds: str) -> None:
     """Assert that the kept model has learned, and that the history tells what was done."""
-    driver.notebook.wait_for_output(".jp-OutputArea-output pre >> text=KINDS", 30)
+    driver.notebook.wait_for_output(".jp-OutputArea-output pre >> text=KINDS", 120)
     printed = driver.printed()
     accuracy, asked = re.search(r"ACCURACY ([\d.]+)", printed), re.search(r"KINDS (.*)", printed)
     assert accuracy
@@ -208,7 +212,7 @@ def test_steering_in_notebook_7_and_interrupting_in_a_pause(drive: Callable[...,
     steer(driver, artifacts, "notebook")
     driver.pause()
     driver.notebook.command("notebook:interrupt-kernel")
-    driver.page.locator(".km-static[data-state=interrupted]").wait_for(timeout=10_000)
+    driver.page.locator(".km-static[data-state=interrupted]").wait_for(timeout=60_000)
     check_report(driver, "pause")
     assert driver.notebook.error_outputs() == driver.notebook.errors == []
 
@@ -218,7 +222,7 @@ def test_steering_in_the_background_through_a_lost_page_and_a_view_thrown_away(
 ):
     driver = drive("lab", MODEL, BACKGROUND, "run.status\n")
     driver.begin()
-    driver.notebook.wait_idle(20)
+    driver.notebook.wait_idle(60)
     steer(driver, artifacts, "background")
 
     # A connection that is lost for a moment: the same view goes on.
@@ -235,15 +239,14 @@ def test_steering_in_the_background_through_a_lost_page_and_a_view_thrown_away(
     driver.page.goto("about:blank")
     driver.page.wait_for_timeout(500)
     driver.notebook.open()
-    driver.notebook.wait_for_output(TRAINING, 20)
+    driver.notebook.wait_for_output(TRAINING, 60)
     driver.until(lambda: driver.root.get_attribute("data-state") == "running" and driver.steps() > before)
     driver.pause()
     driver.resume()
 
     driver.notebook.command("notebook:clear-all-cell-outputs")
-    driver.page.wait_for_timeout(300)
-    assert driver.page.locator(TRAINING).count() == 0
-    went_on = "epoch = run.epoch; time.sleep(0.5); assert run.epoch > epoch; run.pause()\n"
+    driver.until(lambda: driver.page.locator(TRAINING).count() == 0)
+    went_on = "epoch = run.epoch\nwhile run.epoch == epoch: time.sleep(0.1)\nrun.pause()\n"
     run_cell(
         driver,
         went_on + "paused = model.evaluate(x, y, verbose=0); run.stop(); history = run.join()\n" + REPORT,

@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Locator, expect
 from tests.browser.lab import FrontEnd, Lab, NotebookPage, opened
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=20_000)
 
 NAME = "editor.ipynb"
 TEXT = "input 8x8x1\nconv 4 3 relu\nflatten\ndense 10 softmax"

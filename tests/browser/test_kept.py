@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,17 +39,22 @@ LIVE = ".km-training:not(.km-static)"
 SAVED = ".km-training.km-static"
 
 
+IN_THE_CELL = FIT.replace("run = ", "").replace(", background=True", "")
+
+
 @pytest.fixture
-def notebook(lab: Lab, browser: Browser, artifacts: Path) -> Iterator[NotebookPage]:
-    """Give a notebook with an editor, a run in the background, and a cell that kills the kernel."""
+def notebook(
+    request: pytest.FixtureRequest, lab: Lab, browser: Browser, artifacts: Path
+) -> Iterator[NotebookPage]:
+    """Give a notebook with an editor, a run in the background, a cell that kills the kernel, and a run in a cell."""
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     fresh = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
-    fresh.cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, EDITOR, FIT, DIE)]
+    fresh.cells = [nbformat.v4.new_code_cell(source) for source in (SETUP, EDITOR, FIT, DIE, IN_THE_CELL)]
     nbformat.write(fresh, lab.notebooks / NAME)
     with opened(browser, lab, NAME) as page:
-        page.page.set_default_timeout(10_000)
+        page.page.set_default_timeout(30_000)
         yield page
-        page.screenshot(artifacts / "kept-end.png")
+        page.screenshot(artifacts / f"{request.node.name}-end.png")
         page.stop_kernel()
 
 
@@ -72,17 +78,23 @@ def outputs(notebook: NotebookPage, place: int) -> list[dict[str, str]]:
 def check_left(notebook: NotebookPage) -> None:
     """Assert that the last text of the editor and the last picture of the run are on the page, and no widget."""
     page = notebook.page
+    check_run_left(notebook, 2)
+    expect(page.locator(".km-editor-kept")).to_contain_text("dense 6 relu")
+    expect(page.locator(".km-shape-table").first).to_contain_text("dense_1")
+    assert all(set(data) == {"text/html", "text/plain"} for data in outputs(notebook, 1))
+
+
+def check_run_left(notebook: NotebookPage, place: int) -> None:
+    """Assert that the last picture of the run of a cell is on the page, and no widget."""
+    page = notebook.page
     expect(page.locator(SAVED)).to_be_visible()
     expect(page.locator(LIVE)).to_have_count(0)
     expect(page.locator(".km-training .km-status")).to_have_text("training, as last seen")
     expect(page.locator(".km-training .km-message")).to_contain_text(
         "while the run was on: its end was not seen"
     )
-    expect(page.locator(".km-editor-kept")).to_contain_text("dense 6 relu")
-    expect(page.locator(".km-shape-table").first).to_contain_text("dense_1")
     assert notebook.error_outputs() == []
-    for place in (1, 2):
-        assert all(set(data) == {"text/html", "text/plain"} for data in outputs(notebook, place))
+    assert all(set(data) == {"text/html", "text/plain"} for data in outputs(notebook, place))
 
 
 def test_a_killed_kernel_leaves_the_last_state(notebook: NotebookPage, artifacts: Path):
@@ -91,7 +103,7 @@ def test_a_killed_kernel_leaves_the_last_state(notebook: NotebookPage, artifacts
     notebook.wait_kernel()
     for place in (0, 1, 2):
         run(notebook, place)
-    notebook.wait_for_output(f"{LIVE}[data-state=running]", 40)
+    notebook.wait_for_output(f"{LIVE}[data-state=running]", 90)
 
     # What is kept changes behind the back of whoever types: the field keeps the focus and the place in it.
     editor = page.get_by_label("definition of small")
@@ -117,7 +129,7 @@ def test_a_killed_kernel_leaves_the_last_state(notebook: NotebookPage, artifacts
     notebook.screenshot(artifacts / "kept-live.png", around=LIVE)
 
     run(notebook, 3)
-    page.get_by_text("Kernel Restarting").first.wait_for(timeout=20_000)
+    page.get_by_text("Kernel Restarting").first.wait_for(timeout=60_000)
     page.keyboard.press("Enter")
     check_left(notebook)
     notebook.screenshot(artifacts / "kept-killed.png", around=SAVED)
@@ -136,3 +148,48 @@ def test_a_killed_kernel_leaves_the_last_state(notebook: NotebookPage, artifacts
     page.set_content(exported, wait_until="domcontentloaded")
     for text in ("dense 6 relu", "(32, 6)", "its end was not seen"):
         expect(page.get_by_text(text).first).to_be_visible()
+
+
+def steps(notebook: NotebookPage) -> int:
+    texts = notebook.page.locator(f"{LIVE} [data-figure=epoch] .km-value").all_inner_texts()
+    return int(texts[0].replace(",", "").replace("–", "0")) if texts else 0
+
+
+def wait_for_steps(notebook: NotebookPage) -> None:
+    """Return when a run has gone on for a few epochs under the eyes of its reader."""
+    notebook.wait_for_output(f"{LIVE}[data-state=running]", 60)
+    deadline = time.monotonic() + 60
+    while steps(notebook) < 10:
+        assert time.monotonic() < deadline
+        notebook.page.wait_for_timeout(100)
+
+
+def test_a_restart_during_a_run_leaves_the_last_state_and_the_cell_runs_again(
+    notebook: NotebookPage, artifacts: Path
+):
+    page = notebook.page
+    notebook.open()
+    notebook.wait_kernel()
+    for place in (0, 1, 4):
+        run(notebook, place)
+    wait_for_steps(notebook)
+    page.wait_for_function(
+        """() => window.jupyterapp.shell.currentWidget.content.model.cells.get(4).outputs.toJSON()
+            .some(output => output.data?.['text/plain']?.startsWith('small: training'))""",
+        timeout=60_000,
+    )
+    notebook.command("kernelmenu:restart")
+    page.locator(".jp-Dialog .jp-mod-accept").click(timeout=30_000)
+    expect(page.locator(LIVE)).to_have_count(0, timeout=60_000)
+    notebook.wait_kernel()
+    check_run_left(notebook, 4)
+    notebook.screenshot(artifacts / "kept-restarted.png", around=SAVED)
+
+    # The same cells again: a new view in the place of what was left, and it can be steered.
+    for place in (0, 1, 4):
+        run(notebook, place)
+    wait_for_steps(notebook)
+    expect(page.locator(f"{SAVED}:visible")).to_have_count(0)
+    page.locator(f"{LIVE} [data-control=stop]").click()
+    page.locator(f"{SAVED}[data-state=stopped]").wait_for(timeout=60_000)
+    assert notebook.error_outputs() == []

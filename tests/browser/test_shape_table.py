@@ -23,6 +23,8 @@ pytestmark = pytest.mark.browser
 
 TABLE = ".km-shape-table"
 NAME = "shapes.ipynb"
+# What the margins leave of a sheet, in pixels.
+PAPER = 720
 CELLS = (
     "%load_ext kerasmagic",
     "%%model shapes\ninput 28x28x1\nconv 32 3 relu\nmaxpool 2\nflatten\ndense 10 softmax\n",
@@ -162,6 +164,8 @@ def test_the_graph_and_the_table_point_at_each_other(page: Page):
     assert page.locator("tr[data-lit]").count() == 120
     page.locator("tr[data-layer=dense_40]").hover()
     assert page.locator(".km-box[data-lit]").count() == 1
+    # A row means itself, and not the others of its box.
+    assert page.locator("tr[data-lit]").count() == 1
     box.click()
     assert page.locator("tr[data-layer=skip]").is_visible()
 
@@ -281,6 +285,11 @@ def test_in_a_saved_notebook(notebook: NotebookPage, page: Page, artifacts: Path
     page.set_content(exported, wait_until="domcontentloaded")
     check_live(page)
     page.screenshot(path=artifacts / "shapes-exported.png")
+    page.set_viewport_size({"width": PAPER, "height": 900})
+    page.emulate_media(media="print")
+    widths = page.locator(TABLE).evaluate("table => [table.scrollWidth, table.clientWidth]")
+    assert widths[0] <= widths[1], "columns are cut off on paper"
+    page.screenshot(path=artifacts / "shapes-printed.png")
 
     # A file that came from elsewhere: JupyterLab runs none of its scripts.
     saved.cells[0].source += "  # changed by another hand"

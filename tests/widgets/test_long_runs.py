@@ -28,7 +28,7 @@ from kerasmagic.widgets.reducer import EARLIER_POINTS, EARLIER_RUNS, RunState, r
 from kerasmagic.widgets.sink import REMEMBERED, NotebookSink
 from kerasmagic.widgets.throttle import Publisher
 from kerasmagic.widgets.training import TrainingWidget
-from kerasmagic.widgets.wire import message_size, pack_charts
+from kerasmagic.widgets.wire import as_text, message_size, pack_charts
 from tests.widgets.runs import histogram, started, state_after, whole_run
 
 EPOCHS, STEPS = 1000, 1000
@@ -59,7 +59,7 @@ def check_small(state: RunState) -> None:
     assert all(len(series.x) <= MAX_SHOWN for chart in shown for series in chart.series)
     index, numbers = pack_charts(shown)
     assert len(numbers) <= 2 * 3 * MAX_SHOWN * 8
-    assert message_size({"index": index}) < 10_000
+    assert len(as_text(index)) < 10_000
     assert len(static_run.html(state)) < 150_000
     # A point on the right end of each curve, whatever was left out before.
     assert all(series.x[-1] == EPOCHS * STEPS for chart in shown for series in chart.series)

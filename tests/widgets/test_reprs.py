@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import tracemalloc
@@ -15,6 +16,7 @@ from kerasmagic.foundation import options
 from kerasmagic.widgets import statistics as statistics_module
 from kerasmagic.widgets.layer_view import settings
 from kerasmagic.widgets.statistics import statistics
+from kerasmagic.widgets.variable_view import figures
 from tests.widgets.markup import Tags
 from tests.widgets.runs import HOSTILE
 
@@ -242,3 +244,10 @@ def test_plain_python_sees_the_plain_repr_and_loads_no_view():
         "<Dense name=d, built=False> <Variable path=v, shape=(1,), dtype=float32, value=[1.]>",
         "[]",
     ]
+
+
+def test_a_few_zeros_among_very_many_values_are_not_told():
+    found = statistics(np.array([0.0, 1.0, 2.0]))
+    assert found is not None
+    told = [dict(figures(dataclasses.replace(found, size=size))).get("zeros") for size in (3, 2000, 10**8)]
+    assert told == ["33.3 %", "0.1 %", None]

@@ -220,9 +220,9 @@ def test_the_sink_asks_for_gradients_only_while_they_are_looked_at(monkeypatch):
         while not sink.wants_gradients():
             pass
         sink.emit(dataclasses.replace(looks(1)[0], cost=0.5))
-        now[0] = 49.0
-        assert not sink.wants_weights(), "a look of half a second is due twice in a hundred seconds"
-        now[0] = 51.0
+        now[0] = 99.0
+        assert not sink.wants_weights(), "a look of half a second is due once in a hundred seconds"
+        now[0] = 101.0
         assert sink.wants_weights()
     finally:
         sink.close()

@@ -1,4 +1,4 @@
-// Lets a box of the graph and its rows light up together; a click on one, or Enter, brings the other into view.
+// Lets a box of the graph and its rows light up together; a click on a box, or Enter, brings its row into view.
 
 const STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
 
@@ -9,14 +9,15 @@ function linkGraph(root, cells, reveal) {
   const boxes = [...drawing.querySelectorAll(".km-box")];
   for (const box of boxes) {
     const lines = box.dataset.rows.split(" ").map(Number).filter((index) => index < cells.length);
-    const parts = [box, ...lines.map((index) => cells[index].line)];
-    const light = (on) => parts.forEach((part) => part.toggleAttribute("data-lit", on));
-    for (const part of parts) {
-      part.addEventListener("mouseenter", () => light(true));
-      part.addEventListener("mouseleave", () => light(false));
+    const rows = lines.map((index) => cells[index].line);
+    const light = (parts, on) => parts.forEach((part) => part.toggleAttribute("data-lit", on));
+    // A box may stand for a thousand rows: who points at one of them means that one.
+    for (const row of rows) {
+      row.addEventListener("mouseenter", () => light([box, row], true));
+      row.addEventListener("mouseleave", () => light([box, row], false));
     }
-    box.addEventListener("focus", () => light(true));
-    box.addEventListener("blur", () => light(false));
+    for (const event of ["mouseenter", "focus"]) box.addEventListener(event, () => light([box, ...rows], true));
+    for (const event of ["mouseleave", "blur"]) box.addEventListener(event, () => light([box, ...rows], false));
     box.addEventListener("click", () => {
       reveal(lines[0]);
       cells[lines[0]].line.scrollIntoView({ block: "nearest" });

@@ -175,7 +175,7 @@ function connectControls(parent, model, schedule) {
     setTimeout(schedule, NO_ANSWER_MS + 50);
   });
   return () => {
-    const panel = model.get("panel");
+    const panel = parsed(model, "panel");
     if (panel.live === undefined) return;
     // Any news of the controls says that messages arrive.
     const news = `${panel.count} ${panel.asked} ${panel.paused}`;

@@ -27,7 +27,7 @@ function show(model, el) {
   function drawCurves() {
     theme ??= readTheme(dom.root);
     const points = floats(model.get("curves"));
-    for (const chart of model.get("curve_index")) {
+    for (const chart of parsed(model, "curve_index")) {
       const place = charts.find((one) => one.name === chart.name);
       if (place) showChart(place, chart, points, theme);
     }
@@ -35,7 +35,7 @@ function show(model, el) {
 
   function draw() {
     frame = 0;
-    const view = model.get("view");
+    const view = parsed(model, "view");
     if (dirty.has("view") && view.state) {
       showReadout(dom, view);
       const before = charts;
@@ -45,9 +45,9 @@ function show(model, el) {
     if (dirty.has("panel")) showPanel();
     if (dirty.has("weights")) {
       theme ??= readTheme(dom.root);
-      showWeights(dom.weights, model.get("weight_view"), model.get("weight_index"), model.get("weights"), theme);
+      showWeights(dom.weights, parsed(model, "weight_view"), parsed(model, "weight_index"), model.get("weights"), theme);
     }
-    if (dirty.has("advice")) showAdvice(dom.advice, model.get("advice"));
+    if (dirty.has("advice")) showAdvice(dom.advice, parsed(model, "advice"));
     if (dirty.has("curves")) drawCurves();
     dirty.clear();
   }

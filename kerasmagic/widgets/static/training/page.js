@@ -20,6 +20,11 @@ function setAttribute(node, name, value) {
   if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
+// What has parts comes as text.
+function parsed(model, trait) {
+  return JSON.parse(model.get(trait));
+}
+
 function floats(view) {
   if (!view || !view.byteLength) return new Float32Array(0);
   return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
