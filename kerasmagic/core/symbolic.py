@@ -262,6 +262,13 @@ class Operation:
         """Return the symbolic tensors that a call would return."""
         return infer_call(self.call, args, kwargs)
 
+    def _refuse_data(self, values: Any) -> None:
+        """Refuse numbers that a model is about to learn from, where they would destroy its weights.
+
+        Args:
+            values: What this is called on, all samples: ``(samples, ...)``.
+        """
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this operation again, as plain data.
 

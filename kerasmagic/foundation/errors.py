@@ -53,6 +53,11 @@ class KerasMagicError(Exception):
         self.message = self._told if known else f"{who}: {self._told}"
         self.args = (self.message,)
 
+    @property
+    def reason(self) -> str:
+        """The message without who refused."""
+        return self._told
+
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message} {self.hint}"
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 
 from kerasmagic.core.dtypes import is_int_dtype
 from kerasmagic.core.masking import set_keras_mask
 from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.arguments import deprecated, positive_integer
+from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.foundation.registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from kerasmagic.layers.base import on_tensors
 from kerasmagic.layers.kernel import Kernel, Product
@@ -95,6 +97,17 @@ class Embedding(QuantizableLayer):
     def embeddings(self) -> Any:
         """The vectors, ``(input_dim, output_dim)``: a variable, or an array made of several."""
         return self.form.public
+
+    def _refuse_data(self, values: Any) -> None:
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu" or values.size == 0:
+            return
+        low, high = values.min(), values.max()
+        # What lies below 0 is counted from the end; only the rest has no vector, and makes NaN of everything.
+        if high >= self.input_dim or low < -self.input_dim:
+            raise InvalidArgument(
+                f"The data has numbers from {low} to {high}, but layer {self.name!r} has {self.input_dim} vectors, "
+                f"for 0 to {self.input_dim - 1}. Make it with input_dim={high + 1}, or leave out larger numbers."
+            )
 
     def call(self, inputs: Any) -> Any:
         indices = inputs if is_int_dtype(inputs.dtype) else inputs.astype("int32")

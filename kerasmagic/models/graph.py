@@ -50,6 +50,19 @@ class Graph:
             table.update((id(x), value) for x, value in zip(node.output_tensors, outputs, strict=True))
         return tree.pack_sequence_as(self.outputs_struct, [table[id(x)] for x in self.outputs])
 
+    def fed(self, data: Any) -> Iterator[tuple[Operation, Any]]:
+        """Yield what is called on an input itself, with the data for that input where it is there.
+
+        Args:
+            data: One array, a list of them, or a dictionary by the names of the inputs.
+        """
+        values = [data.get(x.name) for x in self.inputs] if isinstance(data, dict) else tree.flatten(data)
+        table = {id(x): value for x, value in zip(self.inputs, values, strict=False) if value is not None}
+        for node in self.nodes:
+            first = node.args[0] if len(node.args) == 1 and not node.kwargs else None
+            if id(first) in table:
+                yield node.operation, table[id(first)]
+
     def standardize_inputs(self, inputs: Any, owner: str) -> list[Any]:
         """Return the tensors for the graph's inputs as a list, in their rank and type.
 

@@ -66,6 +66,11 @@ class Model(Trainer):
             "Implement it, or make the model from `inputs` and `outputs`."
         )
 
+    def _check_inputs(self, x: Any) -> None:
+        graph = getattr(self, "_graph", None)
+        for operation, values in () if graph is None else graph.fed(x):
+            operation._refuse_data(values)
+
     @property
     def _call_has_training(self) -> bool:
         parameters = self._call_signature.parameters

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from kerasmagic import losses as losses_module
 from kerasmagic import metrics as metrics_module
 from kerasmagic.core import tree
 from kerasmagic.foundation.errors import InvalidArgument, did_you_mean
+from kerasmagic.foundation.registry import LOSSES
 from kerasmagic.training.data.checks import refuse_labels
 
 
@@ -79,6 +81,29 @@ class CompiledLoss:
                 ignored = getattr(part.function, "ignore_class", None)
                 owner = f"the output {part.name!r}" if names else "the model's output"
                 refuse_labels(targets[part.output], part.size, ignored, owner)
+
+    def check_shapes(self, y_true: Any, y_pred: Any, batch: int) -> None:
+        """Let the losses of the library look at the shapes of targets and predictions, before a run begins.
+
+        Args:
+            y_true: Symbolic targets; their first axis is open.
+            y_pred: Symbolic predictions.
+            batch: The size of the first axis.
+
+        Raises:
+            ShapeMismatch: If a loss cannot compare the one with the other.
+        """
+        names, count = self._outputs
+        targets = flatten_targets(
+            y_true, names, [any(p.output == i for p in self.parts) for i in range(count)]
+        )
+        predictions = flatten_outputs(y_pred, names)
+        for part in self.parts:
+            pair = targets[part.output], predictions[part.output]
+            # A function of the user's may need numbers.
+            if _is_ours(part.function) and all(x is not None and None not in x.shape[1:] for x in pair):
+                specs = (jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) for x in pair)
+                jax.eval_shape(part.function, *specs)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Return the total loss of a batch, shape ``()``."""
@@ -215,6 +240,10 @@ def choose_metric(identifier: Any, y_true: Any, y_pred: Any) -> Any:
     if isinstance(identifier, str):
         found.name = identifier
     return found
+
+
+def _is_ours(loss: Any) -> bool:
+    return LOSSES.name_of(getattr(loss, "fn", None) or type(loss)) is not None
 
 
 def _takes_class_numbers(loss: Any) -> bool:

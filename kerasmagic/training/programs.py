@@ -17,6 +17,8 @@ from kerasmagic.training.compile import CompiledLoss, CompiledMetrics
 from kerasmagic.training.fusing import Execution, Parts
 from kerasmagic.training.state import TrainState
 
+_NO_TARGETS = "The model was compiled with a loss, but no targets came. Pass `y`, or batches `(x, y)`."
+
 
 @dataclasses.dataclass
 class Compiled:
@@ -30,6 +32,8 @@ class Compiled:
     jit: bool
     steps_per_execution: int
     config: dict[str, Any]
+    # The shapes of inputs and targets that the losses have taken.
+    fitting: set[Any] = dataclasses.field(default_factory=set)
 
 
 class Programs(Layer):
@@ -122,6 +126,19 @@ class Programs(Layer):
             raise InvalidArgument(f"You must call `compile()` before calling `{method}()`.")
         return self._compiled
 
+    def _require_targets(self, y: Any) -> None:
+        """Refuse to begin without targets where every step would ask for them."""
+        if y is None and not self._has_own_steps() and self._require_compiled("fit").loss is not None:
+            raise InvalidArgument(_NO_TARGETS)
+
+    def _has_own_steps(self) -> bool:
+        """Whether a subclass decides what is done with the targets."""
+        steps = ("compute_loss", "train_step", "test_step")
+        return any(getattr(type(self), name) is not getattr(Programs, name) for name in steps)
+
+    def _check_inputs(self, x: Any) -> None:
+        """Refuse inputs that would destroy the weights, all samples; a model knows whether they would."""
+
     # What a subclass may override
 
     def compute_loss(
@@ -137,9 +154,7 @@ class Programs(Layer):
         parts = []
         if compiled.loss is not None:
             if y is None:
-                raise InvalidArgument(
-                    "The model was compiled with a loss, but no targets came. Pass `y`, or batches `(x, y)`."
-                )
+                raise InvalidArgument(_NO_TARGETS)
             parts.append(compiled.loss(y, y_pred, sample_weight))
         parts.extend(value.sum() for value in self.losses)
         if not parts:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from kerasmagic import callbacks as callbacks_module
 from kerasmagic import metrics as metrics_module
@@ -27,6 +28,7 @@ from kerasmagic.training.data import Source, as_source, train_validation_split
 from kerasmagic.training.data.arrays import standardize
 from kerasmagic.training.data.checks import refuse_missing
 from kerasmagic.training.data.source import step_parts
+from kerasmagic.training.epochs import check_epochs, check_frequency, is_due
 from kerasmagic.training.programs import Compiled, Programs
 from kerasmagic.training.sinks import default_sinks, verbosity
 
@@ -198,8 +200,8 @@ class Trainer(Programs):
             KeyboardInterrupt: When interrupted; the weights are then those of the last finished step.
         """
         self._require_compiled("fit")
-        _check_epochs({"epochs": epochs, "initial_epoch": initial_epoch})
-        _check_frequency(validation_freq)
+        check_epochs({"epochs": epochs, "initial_epoch": initial_epoch})
+        check_frequency(validation_freq)
         repeated = as_interventions(replay)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split(
@@ -236,7 +238,7 @@ class Trainer(Programs):
             steps_per_epoch,
             steps,
             None if validate is None else lambda: validate(callback_list),
-            lambda epoch: _is_due(epoch, validation_freq),
+            lambda epoch: is_due(epoch, validation_freq),
             repeated,
         )
         return self._follow(plan, source, callback_list, default_sinks(verbose), background)
@@ -274,6 +276,8 @@ class Trainer(Programs):
     def _validator(self, data: Any, options: dict[str, Any]) -> Callable[[Any], dict[str, float]]:
         x, y, weight = step_parts(data)
         source = as_source(x, y, weight, **options)
+        if source.arrays is not None:  # What does not fit is said before the first epoch.
+            self._prepare(source.first())
 
         def validate(callbacks: Any) -> dict[str, float]:
             self.stop_evaluating = False
@@ -412,15 +416,21 @@ class Trainer(Programs):
         compiled = self._require_compiled("fit")
         x, y, _ = step_parts(batch)
         self._ensure_built(x)
-        loss_built = compiled.loss is None or compiled.loss.built
-        if y is not None and not (loss_built and compiled.metrics.built):
-            targets = tree.map_structure(_open_batch, y)
+        self._require_targets(y)
+        leaves = [leaf for leaf in tree.flatten([x, y]) if leaf is not None]
+        kinds = tuple((np.shape(leaf)[1:], getattr(leaf, "dtype", None)) for leaf in leaves)
+        if y is not None and kinds not in compiled.fitting:
+            inputs, targets = (tree.map_structure(_open_batch, part) for part in (x, y))
             options = {"training": False} if "training" in self._call_signature.parameters else {}
-            outputs = self.compute_output_spec(tree.map_structure(_open_batch, x), **options)
-            if compiled.loss is not None and not compiled.loss.built:
-                compiled.loss.build(targets, outputs)
+            outputs = self.compute_output_spec(inputs, **options)
+            if compiled.loss is not None:
+                if not compiled.loss.built:
+                    compiled.loss.build(targets, outputs)
+                if not self._has_own_steps():
+                    compiled.loss.check_shapes(targets, outputs, len(leaves[-1]))
             if not compiled.metrics.built:
                 compiled.metrics.build(targets, outputs)
+            compiled.fitting.add(kinds)
         if compiled.optimizer is not None:
             compiled.optimizer.keep_up_with(self.trainable_variables)
 
@@ -433,6 +443,7 @@ class Trainer(Programs):
         """Refuse data that would destroy the weights."""
         self._check_labels(data[1])
         data = tree.map_structure(standardize, data)
+        self._check_inputs(data[0])
 
         def loss_of(sample: int) -> float:
             size = len(next(leaf for leaf in tree.flatten(first) if leaf is not None))
@@ -470,22 +481,3 @@ def _open_batch(x: Any) -> Any:
 def _known(identifier: str, kind: str) -> None:
     if get_registered_object(identifier) is None:
         (LOSSES if kind == "loss" else METRICS).find(identifier)
-
-
-def _check_epochs(numbers: Mapping[str, Any]) -> None:
-    for name, value in numbers.items():
-        if not hasattr(value, "__index__") or value < 0:
-            raise InvalidArgument(f"`{name}` must be a whole number from 0 on. Received: {name}={value!r}")
-
-
-def _check_frequency(frequency: Any) -> None:
-    listed = [frequency] if hasattr(frequency, "__index__") else frequency
-    if not isinstance(listed, (list, tuple, set, range)) or any(each < 1 for each in listed):
-        raise InvalidArgument(
-            "`validation_freq` must be a number of epochs from 1 on, or a list of epochs counted from 1. "
-            f"Received: validation_freq={frequency!r}"
-        )
-
-
-def _is_due(epoch: int, frequency: Any) -> bool:
-    return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
