@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasmagic.assembly.expressions import FailedExpression
+from kerasmagic.assembly.layer import WITHIN
 from kerasmagic.assembly.record import record_of
 from kerasmagic.core import tree
 from kerasmagic.foundation.errors import DefinitionError, KerasMagicError, Span
@@ -38,6 +40,8 @@ class Blame(NamedTuple):
 
 Presenter = Callable[[Exception, Blame], None]
 _presenters: list[Presenter] = []
+# Under what name an error keeps the note that a line is blamed in.
+_NOTE = "_blaming_note"
 
 
 def set_presenter(presenter: Presenter | None) -> None:
@@ -57,8 +61,9 @@ _LOSSES = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_cros
 
 
 def pointing(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``fit``, ``evaluate`` or ``predict``: an error about the data gets a note with the line it breaks."""
+    """Wrap ``fit``, a call and their like: an error about the data gets a note with the line it breaks."""
     signature = inspect.signature(method)
+    trains, calls = "y" in signature.parameters, method.__name__ == "__call__"
 
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -67,30 +72,67 @@ def pointing(method: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             try:
                 given = signature.bind(self, *args, **kwargs).arguments
-                trains = "y" in signature.parameters
-                blame = blamed(self, given.get("x"), given.get("y"), trains=trains, error=error)
+                x = given.get("x") if not calls else args[0] if args else kwargs.get("inputs")
+                x = _Apart(args) if len(args) > 1 and hasattr(args[1], "shape") and calls else x
+                held_out = given.get("validation_data")
+                blame = blamed(self, x, given.get("y"), trains=trains, error=error, held_out=held_out)
             except Exception:
                 # A note must not hide the error that it is about.
                 blame = None
-            if blame is not None and blame.text() not in getattr(error, "__notes__", ()):
-                if isinstance(error, KerasMagicError):
-                    _without_remarks_of_jax(error)
-                error.add_note(blame.text())
-                for presenter in _presenters:
-                    presenter(error, blame)
+            if blame is not None:
+                _note(error, blame)
             raise
 
     return wrapper
 
 
-def _without_remarks_of_jax(error: KerasMagicError) -> None:
-    """Drop the note about frames that JAX left out: our own error has said what it is about."""
+def _note(error: Exception, blame: Blame) -> None:
+    """Let an error say which line it is about, in the place of what a call inside has said of that."""
     notes = getattr(error, "__notes__", [])
-    notes[:] = [note for note in notes if "JAX has removed its internal frames" not in note]
+    said = error.__dict__.get(_NOTE)
+    # JAX tells of frames it left out: our own error has said what it is about.
+    ours = isinstance(error, KerasMagicError)
+    notes[:] = [n for n in notes if n != said and not (ours and "JAX has removed its internal frames" in n)]
+    error.add_note(blame.text())
+    error.__dict__[_NOTE] = blame.text()
+    for presenter in _presenters:
+        presenter(error, blame)
+
+
+def where_defined(error: BaseException) -> Blame | None:
+    """Return the line of the ``%%layer`` cell in which an error arose, or ``None`` if it was in none.
+
+    Example:
+
+    >>> from kerasmagic.assembly.layer import define_layer
+    >>> import jax.numpy as jnp
+    >>> try:
+    ...     define_layer("Twice", "x @ x")()(jnp.ones((2, 3)))
+    ... except ValueError as error:
+    ...     print(where_defined(error).title)
+    %%layer Twice
+    """
+    layer = error.__dict__.get(WITHIN)
+    if layer is None or not isinstance(error, KerasMagicError):
+        return None
+    told = DefinitionError(_told_alone(error), span=error.span, hint=error.hint)
+    text, title = f"%%layer {layer.definition_text}", f"%%layer {layer.__name__}"
+    return Blame(told, text, title, layer.definition_line)
+
+
+def _told_alone(error: KerasMagicError) -> str:
+    """Return what an error says without the layers that it came through."""
+    return error.told if isinstance(error, FailedExpression) else error.reason
 
 
 def blamed(
-    model: Any, x: Any, y: Any, *, trains: bool = True, error: Exception | None = None
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    trains: bool = True,
+    error: Exception | None = None,
+    held_out: Any = None,
 ) -> Blame | None:
     """Return which line of a model's definition the data does not fit, and why.
 
@@ -100,6 +142,7 @@ def blamed(
         y: The targets that were given, or ``None``.
         trains: Whether the method needs targets.
         error: What went wrong, where the data alone does not tell.
+        held_out: The data to validate with, ``(x, y)``.
 
     Example:
 
@@ -117,6 +160,7 @@ def blamed(
         return None
     found = _without_compile(model, trains) or _wrong_input(model, x)
     found = found or (_wrong_target(model, x, y) if trains else None)
+    found = found or _wrong_held_out(model, held_out)
     if found is None and "label" in str(error).lower():
         found = _wrong_labels(model, y)
     found = found or _named_in(model, error)
@@ -153,9 +197,16 @@ def _without_compile(model: Any, trains: bool) -> _Finding | None:
     return None
 
 
+class _Apart(tuple[Any, ...]):
+    """Tensors that were passed to a call one by one."""
+
+
 def _wrong_input(model: Any, x: Any) -> _Finding | None:
     if getattr(model, "_graph", None) is None or x is None:
         return None
+    if isinstance(x, _Apart):
+        message = f"A call takes its tensors as one argument; {len(x)} came, one by one."
+        return _Finding(_line(_maker(model.inputs[-1])), message, f"Write '{model.name}([a, b])'.")
     if isinstance(x, dict) and not _has_all(x, model):
         missing = next(i for i in model.inputs if i.name not in x)
         message = (
@@ -242,6 +293,17 @@ def _wrong_target(model: Any, x: Any, y: Any) -> _Finding | None:
         if found is not None:
             return _Finding(_line(_maker(output)), *found)
     return None
+
+
+def _wrong_held_out(model: Any, data: Any) -> _Finding | None:
+    """Return what is wrong with the arrays to validate with."""
+    if not isinstance(data, tuple) or len(data) < 2:
+        return None
+    found = _wrong_input(model, data[0]) or _wrong_target(model, data[0], data[1])
+    if found is None:
+        return None
+    said = re.sub(r"^There (is|are)\b", r"In the validation data there \1", found.message)
+    return found._replace(message=re.sub(r"^The (data|targets)\b", r"The validation \1", said))
 
 
 def _is_sparse(model: Any, output: Any) -> bool:

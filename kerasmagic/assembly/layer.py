@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from kerasmagic.assembly.dimensions import bind_shape
-from kerasmagic.assembly.expressions import CompiledExpression
+from kerasmagic.assembly.expressions import CompiledExpression, FailedExpression
 from kerasmagic.assembly.model import Builder, Place
 from kerasmagic.assembly.values import Values
 from kerasmagic.assembly.vocabulary import own_layers, vocabulary
@@ -19,7 +19,7 @@ from kerasmagic.core.layer import Layer
 from kerasmagic.core.random import SeedGenerator
 from kerasmagic.core.serialization import read_definitions_with
 from kerasmagic.core.symbolic import KerasTensor, infer_call
-from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch, UnknownName
+from kerasmagic.foundation.errors import DefinitionError, InvalidArgument, ShapeMismatch, UnknownName
 from kerasmagic.foundation.registry import (
     get_registered_name,
     get_registered_object,
@@ -63,14 +63,14 @@ def define_layer(
     definition = read_layer(
         header, body, vocabulary(namespace), first_line=first_line, header_column=header_column
     )
-    made = layer_class(definition, namespace, f"{header}\n{body}")
+    made = layer_class(definition, namespace, f"{header}\n{body}", first_line)
     return register_keras_serializable(_PACKAGE, definition.name)(made)
 
 
 def layer_class(
-    definition: r.ResolvedLayer, namespace: Mapping[str, Any] | None, text: str = ""
+    definition: r.ResolvedLayer, namespace: Mapping[str, Any] | None, text: str = "", first_line: int = 1
 ) -> type[DefinedLayer]:
-    """Make the class that a resolved definition describes."""
+    """Make the class that a resolved definition describes; its text begins on line ``first_line``."""
     values = Values(namespace)
     defaults = {p.name: values.value(p.default) for p in definition.parameters if not p.required}
     expressions = [
@@ -86,6 +86,7 @@ def layer_class(
             "__module__": "__main__",
             "definition": definition,
             "definition_text": text,
+            "definition_line": first_line,
             "namespace": namespace,
             "uses": _used(definition, own_layers(namespace or {})),
             "expressions": expressions,
@@ -102,6 +103,7 @@ class DefinedLayer(Layer):
 
     definition: ClassVar[r.ResolvedLayer]
     definition_text: ClassVar[str]
+    definition_line: ClassVar[int]
     namespace: ClassVar[Mapping[str, Any] | None]
     uses: ClassVar[Mapping[str, Any]]
     expressions: ClassVar[Sequence[CompiledExpression | None]]
@@ -142,14 +144,7 @@ class DefinedLayer(Layer):
         values = Values(self.namespace, names)
         for weight in self.definition.weights:
             shape = tuple(values.value(size) for size in weight.shape)
-            if not all(isinstance(size, int) for size in shape):
-                open_names = [
-                    getattr(s, "name", "?") for s, v in zip(weight.shape, shape, strict=True) if v is None
-                ]
-                raise ShapeMismatch(
-                    f"{type(self).__name__}: the {'state' if weight.state else 'weight'} {weight.name!r} needs a "
-                    f"size for {', '.join(map(repr, open_names))}, which is open in the input."
-                )
+            _require_sizes(type(self).__name__, weight, shape)
             options = values.arguments(weight.options)
             frozen = options.pop("frozen", False) or weight.state
             variable = self.add_weight(shape=shape, name=weight.name, trainable=not frozen, **options)
@@ -163,11 +158,17 @@ class DefinedLayer(Layer):
         place.tensors.update({w.name: names[w.name] for w in self.definition.weights})
         place.current = inputs[0] if len(inputs) == 1 else None
         builder = _StepBuilder(self, Values(self.namespace, names))
-        for line, expression in zip(self.definition.body, self.expressions, strict=True):
-            if expression is None:
-                builder.statements([line], place)  # type: ignore[list-item]
-            else:
-                self._evaluate(expression, names, place, training, mask)
+        for line, x in zip(self.definition.inputs, inputs, strict=True):
+            builder.origin[id(x)] = (line.name or "x", line.span)
+        try:
+            for line, expression in zip(self.definition.body, self.expressions, strict=True):
+                if expression is None:
+                    builder.statements([line], place)  # type: ignore[list-item]
+                else:
+                    self._evaluate(expression, names, place, training, mask)
+        except (DefinitionError, FailedExpression) as error:
+            error.__dict__.setdefault(WITHIN, type(self))
+            raise
         return place.current
 
     def _evaluate(
@@ -189,9 +190,23 @@ class DefinedLayer(Layer):
             place.tensors.update(zip(line.names, result, strict=True))
 
 
+def _require_sizes(layer: str, weight: r.ResolvedWeight, shape: tuple[Any, ...]) -> None:
+    """Refuse the shape of a weight that has no memory: an open size, or something that is no size."""
+    what = f"{layer}: the {'state' if weight.state else 'weight'} {weight.name!r}"
+    for written, size in zip(weight.shape, shape, strict=True):
+        name = getattr(written, "name", None)
+        if size is None:
+            raise ShapeMismatch(f"{what} needs a size for {name or '?'!r}, which is open in the input.")
+        if not isinstance(size, int) or size < 0:
+            named = f"{name} is {size!r}" if name else f"{size!r} is one of its sizes"
+            raise InvalidArgument(f"{what} cannot have this shape: {named}, and a size is a whole number.")
+
+
 _RESERVED = frozenset(dir(Layer)) | {"steps", "arguments", "seed_generator"}
 
 
+# Under what name an error keeps the layer class in whose text it arose.
+WITHIN = "_within"
 # Where the registered names of defined layers begin.
 _PACKAGE = "notebook"
 
@@ -286,7 +301,9 @@ def _constructor(definition: r.ResolvedLayer, defaults: Mapping[str, Any]) -> An
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
-            raise InvalidArgument(f"{definition.name}{_spelled(signature)}: {error}") from None
+            given = any(hasattr(each, "shape") for each in (*args, *kwargs.values()))
+            hint = f"Make the layer before it is called: '{definition.name}()(x)'." if given else None
+            raise InvalidArgument(f"{definition.name}{_spelled(signature)}: {error}", hint=hint) from None
         bound.apply_defaults()
         Layer.__init__(self, **bound.arguments["kwargs"])
         self._prepare({name: bound.arguments[name] for name in names})

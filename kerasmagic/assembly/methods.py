@@ -28,6 +28,6 @@ def _class_to_python(cls: Any) -> str:
 Layer.to_python = layer_to_python  # type: ignore[attr-defined]
 Model.to_python = to_python  # type: ignore[attr-defined]
 Model.to_text = to_text  # type: ignore[attr-defined]
-for _name in ("fit", "evaluate", "predict", "train_on_batch"):
+for _name in ("fit", "evaluate", "predict", "train_on_batch", "__call__"):
     setattr(Model, _name, pointing(getattr(Model, _name)))
 DefinedLayer.to_python = classmethod(_class_to_python)  # type: ignore[attr-defined]

@@ -366,9 +366,11 @@ class Builder:
         if isinstance(found, type) and issubclass(found, Layer):
             found = constructed(found, step.span)
         if not isinstance(found, Layer):
-            raise DefinitionError(
-                f"{{{step.source}}} is a {type(found).__name__}; a layer is needed here.", span=step.span
-            )
+            kind = type(found).__name__
+            hint = f"A number of repetitions is written out: '* {found}'." if kind == "int" else None
+            article = "an" if kind[0] in "aeiou" else "a"
+            message = f"{{{step.source}}} is {article} {kind}; a layer is needed here."
+            raise DefinitionError(message, span=step.span, hint=hint)
         return self.own_instance(found)
 
     def own_instance(self, layer: Layer) -> Layer:

@@ -70,8 +70,13 @@ def arrived(tensors: Sequence[Any], origin: Origin) -> str:
     for tensor in tensors:
         name, place = origin.get(id(tensor), (getattr(tensor, "name", "?"), None))
         line = f" of line {place.line}" if place is not None else ""
-        came.append(f"{spelled(getattr(tensor, 'dims', ()))} from {name!r}{line}")
+        came.append(f"{spelled(_dims(tensor))} from {name!r}{line}")
     return f" What flows in: {'; '.join(came)}." if came else ""
+
+
+def _dims(x: Any) -> tuple[Any, ...]:
+    """Return the sizes of a symbolic tensor by their names, those of an array as they are."""
+    return tuple(getattr(x, "dims", None) or getattr(x, "shape", ()))
 
 
 def spelled(dims: Sequence[Any]) -> str:
@@ -100,7 +105,7 @@ def _capital(text: str) -> str:
 
 def way_to_rank(x: Any, wanted: int, origin: Origin, *, channels: bool = True) -> str | None:
     """Say what line would bring ``x`` to the rank ``wanted``, or nothing; images have ``channels``."""
-    dims: tuple[Any, ...] = tuple(getattr(x, "dims", ()))
+    dims = _dims(x)
     name, place = origin.get(id(x), ("", None))
     maker = _maker(x)
     line = "" if place is None else f" of line {place.line}"
@@ -147,7 +152,7 @@ def _way_to_merge(kind: str, tensors: Sequence[Any], origin: Origin) -> str | No
         return None
     if len(tensors) == 1:
         return f"Give it several tensors by name: '[a, b] -> {kind.lower()}'."
-    shapes = [tuple(getattr(x, "dims", ())) for x in tensors]
+    shapes = [_dims(x) for x in tensors]
     if len(shapes) != 2 or len(shapes[0]) != len(shapes[1]):
         return None
     differing = [i for i, (m, n) in enumerate(zip(*shapes, strict=True)) if m != n]

@@ -124,6 +124,9 @@ def constructed(make: Any, span: Span, arguments: Sequence[BoundArgument] = ()) 
         raise DefinitionError(error.message, span=place, hint=error.hint) from error
     except (TypeError, ValueError) as error:
         raise DefinitionError(str(error), span=_blamed(str(error), arguments) or span) from error
+    except Exception as error:
+        # A class of the notebook may raise anything.
+        raise DefinitionError(f"{type(error).__name__}: {error}", span=span) from error
 
 
 def _blamed(message: str, arguments: Sequence[BoundArgument]) -> Span | None:

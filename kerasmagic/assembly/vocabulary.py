@@ -149,7 +149,7 @@ class _Operations(Mapping[str, CallWords]):
         self._family = family
 
     def __getitem__(self, name: str) -> CallWords:
-        if name not in self._names:
+        if name not in self._family or name.startswith("_"):
             raise KeyError(name)
         return _operation_words(name, self._family.find(name))
 

@@ -27,6 +27,8 @@ _TRUTHS: dict[str, str] = {
     **dict.fromkeys(("no", "off", "false", "0"), "false"),
 }
 
+# What can be given, and is meant by nobody who writes a number too many.
+_SELDOM = ("name", "lora_rank", "lora_alpha", "quantization_config")
 _FEW_BITS = re.compile(r"(int8|int4(/-?\d+)?|float8)_from_(?P<source>\w+)")
 
 FAILED: Any = object()
@@ -169,15 +171,22 @@ class Binding:
             for p in self.words.parameters
             if p.name not in self.bound and self.words.takes_plain(p.name)
         ]
-        hint = (
-            f"Name the argument, as in '{rest[0]}={print_value(value)}'."
-            if rest and rest[0] != "name"
-            else None
-        )
+        rest = [name for name in rest if name not in _SELDOM]
+        hint = f"Name the argument, as in '{rest[0]}={print_value(value)}'." if rest else None
+        if hint is None:
+            another = f"Another layer is a step of its own: '-> {self.written} {print_value(value)}'."
+            is_step = slots and not self.called and self._is_step(self.written)
+            hint = another if is_step else "Leave it out."
+        last = next(reversed(self.bound.values()), None)
+        if last is not None and self.words.role(last.name) == "activation" and self._is_step(last.value):
+            hint = f"An activation that takes a number is a step: '-> {last.value} {print_value(value)}'."
         before = self.bound.get(slots[-1]) if slots else None
         sizes = before and sizes_hint(slots[-1], before.value, print_value(value))
         message = f"{self.words.name} {taken}; {print_value(value)} is one too many."
         self.resolver.complain(message, value.span, sizes or hint)
+
+    def _is_step(self, word: Any) -> bool:
+        return isinstance(word, str) and bool(self.resolver.vocabulary.find_layer(word))
 
     # ---- bare words and calls
 

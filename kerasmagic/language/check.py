@@ -345,7 +345,7 @@ class _ModelCheck:
         broken: bool,
     ):
         self.definition = definition
-        blocks = [s.name for s in definition.body if isinstance(s, d.Block)]
+        blocks = {s.name: s.span for s in definition.body if isinstance(s, d.Block)}
         self.resolver = Resolver(vocabulary, blocks=blocks, lost_words=lost_words)
         self.flow = FlowCheck(self.resolver, Names({}))
         self.inputs: list[r.ResolvedInput] = []

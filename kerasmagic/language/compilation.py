@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasmagic.foundation.errors import Span
 from kerasmagic.language import definition as d
-from kerasmagic.language.print import print_value
+from kerasmagic.language.print import print_argument, print_value
 from kerasmagic.language.resolve import STRUCTURES, Resolver
 from kerasmagic.language.resolved import BoundArgument, ResolvedCompile
 from kerasmagic.language.vocabulary import fold, nearest
@@ -40,6 +40,8 @@ def resolve_compile(statement: d.Compile, resolver: Resolver) -> ResolvedCompile
             found[argument.name], spans[argument.name] = _by_name(argument, resolver), argument.span
         rest = [a for a in part if a not in own]
         parts += [rest] if rest else []
+    if _are_exchanged(parts, found, resolver):
+        return None
     metrics = _by_position(parts, found, resolver)
     if "optimizer" not in found and len(resolver.errors) == before:
         resolver.complain(
@@ -75,6 +77,24 @@ def _by_position(parts: list[list[d.Argument]], found: dict[str, Any], resolver:
         hint = "Put these into the 'dict(...)' as well."
         return resolver.complain("There are metrics by name and others without.", parts[-1][0].span, hint)
     return named if isinstance(named, dict) else tuple(metrics)
+
+
+def _are_exchanged(parts: list[list[d.Argument]], found: dict[str, Any], resolver: Resolver) -> bool:
+    """Complain, once, where the loss stands before the optimizer."""
+    if len(parts) < 2 or "optimizer" in found or "loss" in found:
+        return False
+    names = [
+        p[0].value.name if isinstance(p[0], d.Positional) and isinstance(p[0].value, d.Word | d.Call) else ""
+        for p in parts[:2]
+    ]
+    know = resolver.vocabulary.find
+    if know("optimizer", names[0]) or not know("loss", names[0]) or not know("optimizer", names[1]):
+        return False
+    first, last = parts[0][0].span, parts[1][-1].span
+    shown = [" ".join(map(print_argument, part)) for part in parts[:2]]
+    span = Span(first.line, first.column, last.end_line, last.end_column)
+    resolver.complain("The optimizer stands before the loss.", span, f"Write '{shown[1]}, {shown[0]}'.")
+    return True
 
 
 def _command(kind: str, part: list[d.Argument], resolver: Resolver) -> Any:
@@ -134,5 +154,6 @@ def _no_such(kind: str, name: str, span: Span, resolver: Resolver) -> Any:
     others = [k for k in ("optimizer", "loss", "metric") if k != kind and resolver.vocabulary.find(k, name)]
     hint = nearest(name, resolver.vocabulary.table(kind))
     if others:
-        hint = f"It is a {others[0]}: 'compile' takes the optimizer, then the loss, then metrics."
+        article = "an" if others[0] == "optimizer" else "a"
+        hint = f"It is {article} {others[0]}: 'compile' takes the optimizer, then the loss, then metrics."
     return resolver.complain(f"{name!r} is no {kind}.", span, hint)

@@ -157,7 +157,9 @@ def _steps(place: Place, vocabulary: Vocabulary, tensors: Iterable[str], layer: 
     found += [Candidate(alias, target) for alias, target in vocabulary.aliases.items()]
     for name in vocabulary.layers:
         short = name.lower() if not place.word[:1].isupper() else name
-        found.append(Candidate(short, name))
+        if short.lower().startswith(place.word.lower()):
+            public = vocabulary.layers[name].name
+            found.append(Candidate(short, "layer" if public.lower() == short.lower() else public))
     return found + [Candidate(name, "activation") for name in sorted(vocabulary.activations)]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kerasmagic.foundation.errors import DefinitionError, Span, did_you_mean
 from kerasmagic.language import definition as d
 from kerasmagic.language.limits import MAX_NESTING, MAX_STEPS
+from kerasmagic.language.print import print_argument, print_element
 from kerasmagic.language.resolved import compute
 
 _MAX_DEPTH = 5 * MAX_NESTING
@@ -98,6 +99,9 @@ class _Expander:
                 case _ if not top:
                     kind = _WORDS.get(type(statement), type(statement).__name__.lower())
                     self.complain(f"'{kind}' stands at the outermost level only.", statement.span)
+                    if isinstance(statement, d.Block):
+                        # Uses of it are right as soon as it stands where it should.
+                        self.define(statement)
                 case d.Block():
                     self.define(statement)
                 case d.Inputs() | d.Output():
@@ -134,14 +138,34 @@ class _Expander:
             message = "A loop needs its values written out; Python in braces is one value."
             self.complain(message, loop.values[0].span, "Write for example 'for f in 64, 128:'.")
             return out
-        for value in loop.values:
+        for value in self.counted(loop, names):
             self.spend(1, 0, loop.span)
-            bound = self.unpack(loop, self.value(value, names))
+            bound = self.unpack(loop, value)
             if bound is not None:
                 self.deeper(loop.span)
                 out += self.statements(loop.body, {**names, **bound})
                 self.depth -= 1
         return out
+
+    def counted(self, loop: d.For, names: Names) -> Iterator[d.Value]:
+        """Give the values of a loop, with the numbers that ``range(1, 4)`` stands for."""
+        for value in loop.values:
+            new = self.value(value, names)
+            if not isinstance(new, d.Call) or new.name != "range":
+                yield new
+                continue
+            bounds = [
+                a.value.value
+                for a in new.arguments
+                if isinstance(a, d.Positional) and isinstance(a.value, d.Number)
+            ]
+            whole = [bound for bound in bounds if isinstance(bound, int)]
+            if len(whole) != len(new.arguments) or not 1 <= len(whole) <= 3 or whole[2:] == [0]:
+                self.complain(
+                    "'range' takes one to three whole numbers.", new.span, "Write for example 'range(1, 4)'."
+                )
+                continue
+            yield from (d.Number(number, span=new.span) for number in range(*whole))
 
     def unpack(self, loop: d.For, value: d.Value) -> dict[str, d.Value] | None:
         if len(loop.names) == 1:
@@ -197,9 +221,13 @@ class _Expander:
     def merge(self, merge: d.Merge, names: Names) -> list[d.Element]:
         """Expand the operands; a group times a number, known only now, is a repetition."""
         operands: list[d.Element] = []
-        for operand in merge.operands:
+        sized: d.Element | None = None
+        for i, operand in enumerate(merge.operands):
             new = _as_one(self.element(operand, names), operand.span)
-            if isinstance(new, d.Number):
+            if isinstance(new, d.Number) and i and (sized or _ends_in_a_size(merge.operands[i - 1])):
+                # One report for `dense 4*4*8`.
+                sized = sized or self.size_in_brackets(merge, i)
+            elif isinstance(new, d.Number):
                 self.repeat_last(operands, new)
             else:
                 operands.append(new)
@@ -210,6 +238,22 @@ class _Expander:
                 return operands
         operators = merge.operators[: len(operands) - 1]
         return [dataclasses.replace(merge, operands=tuple(operands), operators=operators)]
+
+    def size_in_brackets(self, merge: d.Merge, place: int) -> d.Element:
+        """Complain of a size that is computed without brackets; the number at ``place`` is a part of it."""
+        step = merge.operands[place - 1]
+        assert isinstance(step, d.Step)
+        size = step.arguments[-1]
+        parts, last = print_argument(size), size.span
+        for operator_, operand in zip(merge.operators[place - 1 :], merge.operands[place:], strict=True):
+            if isinstance(operand, d.Step) and operand.arguments:
+                break
+            parts, last = f"{parts} {operator_} {print_element(operand)}", operand.span
+        span = Span(size.span.line, size.span.column, last.end_line, last.end_column)
+        count = merge.operands[place]
+        hint = f"Write '({parts})'; or '({print_element(step)}) * {print_element(count)}' to repeat the step."
+        self.complain("A size that is computed stands in brackets.", span, hint)
+        return step
 
     def repeat_last(self, operands: list[d.Element], count: d.Number) -> None:
         last = operands[-1] if operands else None
@@ -289,7 +333,7 @@ class _Expander:
                     self.complain(f"The block {block.name!r} takes no strides.", argument.span)
         missing = [name for name, default in parameters.items() if default is None and name not in given]
         if missing and len(self.errors) == before:
-            shown = " ".join(name.upper() for name in missing)
+            shown = " ".join([*map(print_argument, step.arguments), *(name.upper() for name in missing)])
             hint = f"Write '{step.name} {shown}'."
             self.complain(f"The block {block.name!r} needs {' and '.join(missing)}.", step.name_span, hint)
         if len(self.errors) > before:
@@ -376,6 +420,14 @@ def _assigned(body: Iterable[d.Statement]) -> set[str]:
         elif isinstance(statement, d.For):
             found |= _assigned(statement.body)
     return found
+
+
+def _ends_in_a_size(element: Any) -> bool:
+    """Say whether a number behind an element can only be meant for its last argument."""
+    if not isinstance(element, d.Step) or element.called or not element.arguments:
+        return False
+    last = element.arguments[-1]
+    return isinstance(last, d.Positional) and isinstance(last.value, d.Number | d.Word | d.Arithmetic)
 
 
 def _is_step(element: Any) -> bool:

@@ -12,6 +12,16 @@ _ONLY_DEFINED = "A cell defines the model; call its methods in a cell of Python 
 _NO_PYTHON = "A variable of the notebook comes in by braces, as in 'dense {units}'."
 _STEPS: Mapping[str, str] = {
     "linear": "A layer of units is 'dense UNITS'; how many come in is known.",
+    "fullyconnected": "A layer of units is 'dense UNITS'; how many come in is known.",
+    "mlp": "Write 'dense UNITS relu -> dense UNITS'.",
+    "feedforward": "Write 'dense UNITS relu -> dense UNITS'.",
+    "globalavgpool": "Write 'gap'.",
+    "globalaveragepool": "Write 'gap'.",
+    "globalmaxpool": "Write 'gmp'.",
+    "resize": "Write 'upsample 2', or 'resizing 32 32'.",
+    "interpolate": "Write 'upsample 2', or 'resizing 32 32'.",
+    "cat": "Tensors stand in a list in front: '[a, b] -> concat'.",
+    "selfattention": "Write 'mha HEADS SIZE': behind one tensor it attends to itself.",
     "view": "Write 'flatten', or 'reshape 7x7x64'.",
     "unflatten": "Write 'reshape 7x7x64'.",
     "pool": "Write 'maxpool 2' or 'avgpool 2'.",

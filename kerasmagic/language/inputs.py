@@ -75,6 +75,12 @@ def _take_words(words: list[d.Value], found: dict[str, Any], statement: d.Input,
     if len(rest) > 1 and all(isinstance(w, d.Number) for w in rest):
         shape = "x".join(print_value(w) for w in rest)
         resolver.complain("A shape is one word.", rest[1].span, f"Write '{shape}'.")
+    elif len(rest) > 2 and _has_crosses(rest):
+        sizes, at = _between_crosses(rest)
+        plain = all(isinstance(w, d.Number) for w in sizes)
+        shape = ("x" if plain else ", ").join(map(print_value, sizes))
+        hint = f"Write '{shape if plain else f'({shape})'}'."
+        resolver.complain("A shape is one word, or stands in brackets.", at, hint)
     elif len(rest) > 2:
         sizes = ", ".join(print_value(w) for w in rest[1:])
         hint = f"If it is a shape, write '({sizes})'."
@@ -87,6 +93,18 @@ def _take_words(words: list[d.Value], found: dict[str, Any], statement: d.Input,
             _take(found, "name", rest[0], resolver)
     elif "shape" not in found and not _given(statement, "batch_shape"):
         resolver.complain("This input has no shape.", statement.span, _FORM)
+
+
+def _has_crosses(words: list[d.Value]) -> bool:
+    return any(isinstance(w, d.Word) and w.name in ("x", "X") for w in words[1:-1])
+
+
+def _between_crosses(words: list[d.Value]) -> tuple[list[d.Value], Span]:
+    """Return the sizes of a shape that was written with blanks, as in ``28 x 28``, and its place."""
+    crosses = [i for i, w in enumerate(words) if i and isinstance(w, d.Word) and w.name in ("x", "X")]
+    shape = words[crosses[0] - 1 : crosses[-1] + 2]
+    start, end = shape[0].span, shape[-1].span
+    return shape[::2], Span(start.line, start.column, end.end_line, end.end_column)
 
 
 def _given(statement: d.Input, name: str) -> bool:

@@ -8,6 +8,7 @@ order. A word with two readings is an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from kerasmagic.foundation.errors import DefinitionError, Span
@@ -44,7 +45,7 @@ class Resolver:
 
     Args:
         vocabulary: What the words mean.
-        blocks: The names of the blocks of a model, for suggestions.
+        blocks: The places of the blocks of a model, by name.
         locals: Names that stand for values not known yet: the parameters and dimensions of a layer.
         lost_words: Words on lines that could not be read; an unknown one of these is no second error.
         rank: The rank to speak of where a layer's name depends on it.
@@ -54,13 +55,13 @@ class Resolver:
         self,
         vocabulary: Vocabulary,
         *,
-        blocks: Iterable[str] = (),
+        blocks: Mapping[str, Span] = MappingProxyType({}),
         locals: Iterable[str] = (),
         lost_words: frozenset[str] = frozenset(),
         rank: int | None = None,
     ):
         self.vocabulary = vocabulary
-        self.blocks = tuple(blocks)
+        self.blocks = blocks
         self.tensors: Iterable[str] = ()
         self.shared: Mapping[str, CallWords] = {}
         self.locals = frozenset(locals)
@@ -172,6 +173,11 @@ class Resolver:
             )
             where = _LINE_STARTS[name]
             self.complain(f"{name!r} is no step; it starts a line of {where}.", step.name_span, hint)
+            return
+        if name in self.blocks:
+            line = self.blocks[name].line
+            hint = f"Put its definition above line {step.name_span.line}."
+            self.complain(f"The block {name!r} is defined below, on line {line}.", step.name_span, hint)
             return
         known = names_of([self.vocabulary.step_names, _LINE_STARTS, self.blocks, self.tensors, self.shared])
         if len(name) <= _SHORT and not step.arguments:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+import unicodedata
+from collections.abc import Sequence, Set
 
 from lark import Token
 
@@ -35,6 +36,9 @@ _HINTS = {
     "%": "A part of a whole is a number between 0 and 1: '0.5'.",
     ";": "A step stands on a line of its own, or behind '->'.",
 }
+_HINTS.update(dict.fromkeys("\u2212\u2013\u2014", "Write '-'."))
+_HINTS.update(dict.fromkeys("\u201c\u201d\u201e\u2018\u2019", 'Text stands between plain quotes: "text".'))
+_HINTS["\u00d7"] = "Sizes are joined by 'x', as in '28x28'; a group is repeated by '* 3'."
 _OTHER_ARROWS = ("=>", ">", "|", "→", "—>", "–>")
 
 
@@ -117,6 +121,9 @@ def _of_unknown(token: Token, line: Line) -> DefinitionError | None:
         closing = "opens Python that is never closed" if token == "{" else "closes nothing"
         return DefinitionError(f"This {str(token)!r} {closing}.", span=span)
     hint = "Steps are joined by '->'." if token in _OTHER_ARROWS else None
+    plain = unicodedata.normalize("NFKC", token)
+    if plain != token and plain.isascii() and plain.isprintable():
+        hint = f"Write {plain!r}."
     if token in _HINTS:
         hint = _HINTS[token]
     if token == "@":
@@ -132,6 +139,8 @@ def _bad_number(token: Token, span: Span) -> DefinitionError:
         hint = f"Did you mean '{token.lower()}'?"
     elif "x" in token:
         hint = f"A shape with words is written ({', '.join(token.split('x'))})."
+    elif (bounds := token.split("..")) and len(bounds) == 2 and all(each.isdigit() for each in bounds):
+        hint = f"Write 'range({bounds[0]}, {int(bounds[1]) + 1})'."
     elif word.isidentifier() and digits.isdigit():
         hint = f"Did you mean '{digits} {word}'?"
     return DefinitionError(f"{_shown(token)} is neither a number nor a name.", span=span, hint=hint)
@@ -157,6 +166,9 @@ def _of_place(token: Token, before: Token | None, expected: Set[str], line: Line
         return DefinitionError("'->' starts the cell, so nothing flows into it.", span=span)
     if ends and before is not None and before.type in _NEEDS and before is first:
         return DefinitionError(f"This line is not complete: {_NEEDS[before.type]}.", span=token_span(before))
+    special = _of_numbers(token, before, expected, line)
+    if special is not None:
+        return special
     if token.type == "COMMA" and "ARROW" in expected and first.type in ("NAME", "CALLEE"):
         hint = f"Write 'conv 16 3' with blanks, or '{_name_before(token, line)}(…)' with commas."
         return DefinitionError("The arguments of a step are separated by blanks.", span=span, hint=hint)
@@ -168,6 +180,69 @@ def _of_place(token: Token, before: Token | None, expected: Set[str], line: Line
             "'/' has no meaning here.", span=span, hint="Strides are written '/2', without a blank."
         )
     return None
+
+
+def _of_numbers(token: Token, before: Token | None, expected: Set[str], line: Line) -> DefinitionError | None:
+    """Return the error for numbers and brackets that stand as they would elsewhere."""
+    tokens, first = line.tokens, line.tokens[0]
+    place = next((i for i, other in enumerate(tokens) if other is token), 0)
+    if first.type == "INPUT" and token.type in ("COMMA", "STAR") and "RPAR" not in expected:
+        start = place - 1
+        while place + 1 < len(tokens) and tokens[place].type in ("COMMA", "STAR"):
+            place += 2
+        sizes = tokens[start : min(place, len(tokens))][::2]
+        if before is not None and all(size.type == "NUMBER" for size in sizes):
+            hint = f"Write '{'x'.join(map(str, sizes))}'."
+            return DefinitionError("A shape is one word.", span=_over(before, sizes[-1]), hint=hint)
+    if token.type in ("NUMBER", "DIMS", "NAME", "STRING") and {"RPAR", "COMMA"} <= expected:
+        message, hint = f"A ',' is missing before {token}.", f"Write ', {token}'."
+        return DefinitionError(message, span=token_span(token), hint=hint)
+    start = _start_of_product(tokens, place)
+    if before is not None and start < place - 1:
+        hint = f"Write '({_source(tokens[start:place])})'."
+        span = _over(tokens[start], before)
+        return DefinitionError("A size that is computed stands in brackets.", span=span, hint=hint)
+    if before is None or before.type != "RPAR":
+        if first is token and token.type == "NUMBER" and [t.type for t in tokens[1:3]] == ["STAR", "LPAR"]:
+            hint = f"Write '{_source(tokens[2:])} * {token}'."
+            return DefinitionError(
+                "The number of repetitions stands behind the group.", span=_over(token, tokens[-1]), hint=hint
+            )
+        return None
+    if str(token) in ("x", "X") and place + 1 < len(tokens) and tokens[place + 1].type == "NUMBER":
+        hint = f"Write '* {tokens[place + 1]}'."
+        return DefinitionError("A group is repeated by '*'.", span=_over(token, tokens[place + 1]), hint=hint)
+    if token.type == "LPAR":
+        hint = f"Leave '{_source(tokens[place:])}' out."
+        return DefinitionError(
+            "What flows into a step is known: it is not called again.",
+            span=_over(token, tokens[-1]),
+            hint=hint,
+        )
+    return None
+
+
+def _start_of_product(tokens: Sequence[Token], end: int) -> int:
+    """Return where ``7*7*8`` begins among the arguments of a step, if it ends before ``end``."""
+    start = end - 1
+    sizes = ("NUMBER", "NAME")
+    while start >= 3 and tokens[start - 1].type == "STAR" and tokens[start - 2].type in sizes:
+        start -= 2
+    return start if start > 0 and tokens[start - 1].type in sizes else end - 1
+
+
+def _over(first: Token, last: Token) -> Span:
+    start, end = token_span(first), token_span(last)
+    return Span(start.line, start.column, end.end_line, end.end_column)
+
+
+def _source(tokens: Sequence[Token]) -> str:
+    """Return the text of tokens of one line, with the blanks between them."""
+    text, end = "", tokens[0].column or 1
+    for token in tokens:
+        text += " " * ((token.column or end) - end) + str(token)
+        end = token.end_column or end
+    return text.strip()
 
 
 def _name_before(token: Token, line: Line) -> str:

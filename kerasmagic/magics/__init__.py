@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from kerasmagic.assembly.blame import set_presenter
+from kerasmagic.magics import failure
 from kerasmagic.magics.complete import matcher
-from kerasmagic.magics.failure import presenter
 from kerasmagic.magics.help import Inspector
 from kerasmagic.magics.settings import KerasMagic
 from kerasmagic.magics.shell import KerasMagics
@@ -21,6 +21,7 @@ def load(ipython: Any) -> None:
     unload(ipython)
     ipython.register_magics(KerasMagics(ipython))
     settings = KerasMagic.instance(parent=ipython)
+    settings.given = copy.deepcopy(dict.get(ipython.config, KerasMagic.__name__))
     ipython.configurables.append(settings)
     if getattr(ipython, "Completer", None) is not None:
         ipython.Completer.custom_matchers.append(matcher(ipython, settings))
@@ -29,7 +30,7 @@ def load(ipython: Any) -> None:
         inspector.install()
         ipython.__dict__[_INSPECTOR] = inspector
     set_default_sink(default_sink)
-    set_presenter(presenter(ipython, settings))
+    failure.install(ipython, settings)
 
 
 def unload(ipython: Any) -> None:
@@ -39,6 +40,11 @@ def unload(ipython: Any) -> None:
         for name in names:
             table[kind].pop(name, None)
     ipython.magics_manager.registry.pop(KerasMagics.__name__, None)
+    for settings in (c for c in ipython.configurables if isinstance(c, KerasMagic)):
+        # What `%config` changed ends with the extension; what a profile says stays.
+        dict.pop(ipython.config, KerasMagic.__name__, None)
+        if settings.given is not None:
+            ipython.config[KerasMagic.__name__] = settings.given
     ipython.configurables[:] = [
         c for c in ipython.configurables if not isinstance(c, KerasMagic | KerasMagics)
     ]
@@ -50,4 +56,4 @@ def unload(ipython: Any) -> None:
     if inspector is not None:
         inspector.remove()
     set_default_sink(None)
-    set_presenter(None)
+    failure.remove()

@@ -35,7 +35,8 @@ def run(shell: Any, config: Any, line: str, cell: str | None) -> None:
     text = f"%%layer {line}\n{cell}"
     name = line.split("(")[0].strip().split(" ")[0]
     trial = None
-    with shown(f"%%layer {name}".rstrip(), text, traceback=config.traceback or "--traceback" in line.split()):
+    title, traceback = f"%%layer {name}".rstrip(), config.traceback or "--traceback" in line.split()
+    with shown(title, text, traceback=traceback, shell=shell):
         parsed = read_line("%%layer", line, OPTIONS)
         made = define_layer(parsed.subject, cell, shell.user_ns, first_line=1, header_column=parsed.column)
         if "try" in parsed.options:

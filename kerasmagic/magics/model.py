@@ -41,7 +41,7 @@ def run(shell: Any, config: Any, line: str, cell: str | None) -> None:
     text = f"%%model {line}\n{cell}"
     words = line.split()
     title = f"%%model {words[0]}" if words and not words[0].startswith("--") else "%%model"
-    with shown(title, text, traceback=config.traceback or "--traceback" in words):
+    with shown(title, text, traceback=config.traceback or "--traceback" in words, shell=shell):
         parsed = read_line("%%model", line, OPTIONS)
         name = _checked_name(parsed.subject, parsed.column)
         live = "live" in parsed.options and in_kernel()

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from traitlets import Bool
 from traitlets.config import SingletonConfigurable
 
 
 class KerasMagic(SingletonConfigurable):
-    """The settings of the extension; ``%config KerasMagic`` lists them."""
+    """The settings of the extension; ``%config KerasMagic`` lists them.
+
+    Attributes:
+        given: What the profile of the shell says about them, or ``None``.
+    """
+
+    given: Any = None
 
     table = Bool(True, help="Show the table of a model that a %%model cell defines.").tag(config=True)
     keep_weights = Bool(True, help="Keep the weights of unchanged layers when a cell is run again.").tag(

@@ -34,6 +34,8 @@ def _place(module: ModuleType) -> None:
             where = f"keras.src.ops.{_MODULES.get(name, own_name)}"
             place(function, where, class_name(name))
             place(function, where)
+            # Such as `abs` of `absolute`: texts and lookups know every name.
+            OPERATIONS.add(function, name)
 
 
 for _each in (core, image, linalg, math, nn, numpy):

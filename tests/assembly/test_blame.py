@@ -41,6 +41,20 @@ def test_data_that_does_not_fit_points_at_a_line(loss, x, y, note):
     assert note in "".join(error.value.__notes__)
 
 
+@pytest.mark.parametrize("as_dictionary", [False, True])
+def test_numbers_without_a_vector_point_at_the_embedding(as_dictionary):
+    text = "input 5 int32\nembedding 10 4\nflatten\ndense 1\ncompile sgd, mse"
+    model = km.define(text, name="reader")
+    before = model.get_weights()
+    x = np.full((4, 5), 10)
+    with pytest.raises(InvalidArgument, match=r"from 10 to 10, .* for 0 to 9\. .*input_dim=11") as error:
+        model.fit({model.input_names[0]: x} if as_dictionary else x, np.zeros((4, 1)), verbose=0)
+    assert "line 2\n    embedding 10 4" in "".join(error.value.__notes__)
+    model.fit(x - 1, np.zeros((4, 1)), verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+
+
 def test_other_errors_have_no_note():
     model = km.define(TEXT.replace("LOSS", "mse"))
     with pytest.raises(ValueError) as error:

@@ -5,7 +5,7 @@ import pytest
 
 import kerasmagic as keras
 from kerasmagic.assembly import define
-from kerasmagic.foundation.errors import DefinitionError, DefinitionErrors
+from kerasmagic.foundation.errors import DefinitionError, DefinitionErrors, InvalidArgument
 
 
 def shapes(model):
@@ -159,3 +159,21 @@ def test_mistakes_point_at_their_line(text, line, message):
         define(text)
     errors = caught.value.errors if isinstance(caught.value, DefinitionErrors) else [caught.value]
     assert errors[0].span.line == line
+
+
+def test_an_operation_goes_by_all_its_names():
+    model = define("input 4\nops.abs -> ops.true_divide x2=2")
+    assert model.to_text() == "input 4\nops.abs -> ops.true_divide x2=2\n"
+    model.__dict__.pop("_definition")
+    assert model.to_text() == "input 4\nops.absolute\nops.divide x2=2\n"
+
+
+def test_a_class_that_is_called_with_data_is_made_first():
+    linear = define("%%layer Double\nx * 2\n")
+    with pytest.raises(InvalidArgument, match=r"Make the layer before it is called: 'Double\(\)\(x\)'"):
+        linear(np.ones((2, 3)))
+
+
+def test_a_number_is_no_layer():
+    with pytest.raises(DefinitionError, match=r"\{n\} is an int; a layer is needed here.*'\* 3'"):
+        define("input 4\n(dense 4) * {n}", {"n": 3})

@@ -15,7 +15,7 @@ from tests.language.test_fuzz import _ALPHABET, read
 from tests.language.test_mistakes import CASES
 
 SECONDS = 5.0
-_LINES = [line for cell, _ in CASES for line in cell.split("\n")[1:] if line]
+_LINES = [line for cell, *_ in CASES for line in cell.split("\n")[1:] if line]
 
 
 def text_of(seed: int) -> str:

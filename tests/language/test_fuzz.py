@@ -36,7 +36,7 @@ _ALPHABET = [
 texts = st.lists(st.tuples(st.sampled_from(_ALPHABET), st.sampled_from(["", " "])), max_size=30).map(
     lambda pairs: "".join(word + blank for word, blank in pairs)
 )
-lines = st.sampled_from([line for cell, _ in CASES for line in cell.split("\n")[1:]])
+lines = st.sampled_from([line for cell, *_ in CASES for line in cell.split("\n")[1:]])
 cells = st.lists(lines | texts, max_size=6).map("\n".join)
 
 
@@ -132,6 +132,5 @@ def test_texts_that_grow_towards_new_code():
     """For longer: ``python -m tests.language.guided``."""
     from tests.language.guided import search
 
-    count, kept, _ = search(8)
-    assert count > 20
+    kept, _ = search(200)
     assert kept > 0

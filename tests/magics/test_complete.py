@@ -39,7 +39,7 @@ def test_every_prefix_completes(path: Path) -> None:
 def test_every_place_of_a_wrong_cell_completes(magic: str) -> None:
     rng = random.Random(0)
     completer = CellCompleter()
-    for cell, _ in CASES:
+    for cell, *_ in CASES:
         text = "\n".join([magic, *cell.split("\n")[1:]])
         lines = text.split("\n")
         row = rng.randrange(1, len(lines))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from IPython.core.completer import provisionalcompleter
 
+from kerasmagic.foundation.errors import KerasMagicError
 from kerasmagic.magics import doctor
 from kerasmagic.magics.failure import CellError
 
@@ -151,14 +152,19 @@ def _state(ip):
         },
         "hooks": (sys.excepthook, sys.displayhook),
         "names": sorted(name for name in ip.user_ns if not name.startswith("_")),
+        "settings": repr(ip.config),
+        "errors": "_render_traceback_" in vars(KerasMagicError),
     }
 
 
 def test_unloading_restores_the_shell(ip):
+    # IPython makes its own magics as they are first used.
+    ip.run_line_magic("config", "KerasMagic")
     ip.run_line_magic("unload_ext", "kerasmagic")
     before = _state(ip)
     ip.run_line_magic("load_ext", "kerasmagic")
     assert _state(ip) != before
+    ip.run_line_magic("config", "KerasMagic.table = False")
     ip.run_cell_magic("model", "m --quiet", TEXT)
     ip.run_line_magic("reload_ext", "kerasmagic")
     ip.run_line_magic("unload_ext", "kerasmagic")
