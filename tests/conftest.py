@@ -31,6 +31,7 @@ import hypothesis
 import jax
 import numpy as np
 import pytest
+from hypothesis.internal.conjecture import providers
 
 from tests.tools.cheap_compiler import compile_cheaply
 
@@ -51,6 +52,11 @@ hypothesis.settings.register_profile(
     "thorough", hypothesis.settings.get_profile("default"), max_examples=5_000, derandomize=False
 )
 hypothesis.settings.load_profile("default")
+# Hypothesis also tries constants of the modules that are loaded, which differ from run to run and worker to worker.
+_constants_of_modules = providers._get_local_constants
+providers._get_local_constants = lambda: (
+    providers._local_constants if hypothesis.settings().derandomize else _constants_of_modules()
+)
 
 
 # Folders whose tests are mostly comparisons with Keras, each of which compiles two programs.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from kerasmagic.language import definition as d
 
 _INDENT = "    "
+# Words that stand before no `=`, in whatever letters.
+_NO_KEYS = frozenset({"true", "false", "none", "in"})
 
 
 def print_model(definition: d.ModelDefinition) -> str:
@@ -109,7 +112,7 @@ def print_chain(chain: d.Chain) -> str:
 
 
 def _key(name: str) -> str:
-    return name if name.isidentifier() else repr(name)
+    return name if re.fullmatch(r"[^\W\d]\w*", name) and name.lower() not in _NO_KEYS else repr(name)
 
 
 def _index(index: d.Value | d.Slice) -> str:

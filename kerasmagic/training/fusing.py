@@ -83,14 +83,13 @@ class Programs:
 
     def __init__(self, step: Callable[..., tuple[Any, Any]], donate: tuple[int, ...], collect: bool):
         self.traced = jax.jit(step, donate_argnums=donate)
-        self._pure = step
         self._donate = donate
         self._collect = collect
 
     @functools.cached_property
     def step(self) -> Callable[..., Any]:
         """The step; ``traced`` is the same for use inside another program."""
-        return compiling.program(self._pure, self._donate)
+        return compiling.program(self.traced, self._donate)
 
     @functools.cached_property
     def loop(self) -> Callable[..., Any]:
@@ -209,7 +208,7 @@ class Execution:
         # Batches from elsewhere would have to be copied to be stacked: that is for the user to ask for.
         alone = not self._compiled or pace.fixed == 1 or (pace.fixed is None and table is None)
         if not alone and self.loops_well is None:
-            self.loops_well = self._judge(state(), cut.spec(first))
+            self.loops_well = self._judge(state(), cut.spec(first), cut.told)
         if pace.fixed is not None:
             while group := list(itertools.islice(batches, room(pace.fixed))):
                 yield list(self._group(group, pace.fixed, cut))
@@ -233,11 +232,12 @@ class Execution:
             self._told[form] = step and Programs(step, self._donate, self._collect)
         return self._told[form]
 
-    def _judge(self, state: TrainState, batch: Any) -> bool:
+    def _judge(self, state: TrainState, batch: Any, told: Programs | None) -> bool:
         """Whether a loop over steps costs no more than the steps, judged by what a step computes."""
-        parts = self._parts
-        program, (result, _) = jax.make_jaxpr(self._plain.traced, return_shape=True)(
-            parts.fixed(state), parts.changing(state), batch
+        # The programs that are going to run, so that they need not be traced again.
+        programs, count = (self._plain, ()) if told is None else (told, (np.int32(0),))
+        program, (result, _) = jax.make_jaxpr(programs.traced, return_shape=True)(
+            self._parts.fixed(state), self._parts.changing(state), batch, *count
         )
         self._result_bytes = sum(one.size * one.dtype.itemsize for one in jax.tree.leaves(result))
         return jax.default_backend() != "cpu" or not _has_convolution(program.jaxpr)

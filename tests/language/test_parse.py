@@ -184,6 +184,7 @@ STATEMENTS = [
     ("output a, b -> c", d.Output((chain(A), chain(B, C)))),
     ("output[a, b]", d.Output((chain(d.Tensors((chain(A), chain(B)))),))),
     ('output a=b, "b c"=b -> c', d.Output((chain(B), chain(B, C)), ("a", "b c"))),
+    ("output 'None'=a, 'in'=b", d.Output((chain(A), chain(B)), ("None", "in"))),
     ("inputs a, b", d.Inputs((chain(A), chain(B)))),
     ("inputs left=a, right=b", d.Inputs((chain(A), chain(B)), ("left", "right"))),
     ("inputs [a, b]", d.Inputs((chain(d.Tensors((chain(A), chain(B)))),))),
