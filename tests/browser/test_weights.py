@@ -54,7 +54,9 @@ looking = keras.Model(tokens, L.MultiHeadAttention(4, 8, name="look")(tokens, to
 looking.show_attention(random.normal(size=(2, 12, 4)))
 """,
 ]
-CELLS = ".km-training .km-histogram"
+# Beneath the view lies what stays of it.
+VIEW = ".km-training:not(.km-static)"
+CELLS = f"{VIEW} .km-histogram"
 
 
 @pytest.fixture
@@ -100,34 +102,34 @@ def test_a_reader_chooses_what_the_histograms_show(notebook, artifacts):
     notebook.run_all_cells()
     page.locator(CELLS).first.wait_for(timeout=90_000)
     assert page.locator(CELLS).count() == 6
-    height = page.locator(".km-training").bounding_box()["height"]
-    notebook.screenshot(artifacts / "weights-now.png", around=".km-weights")
+    height = page.locator(VIEW).bounding_box()["height"]
+    notebook.screenshot(artifacts / "weights-now.png", around=f"{VIEW} .km-weights")
 
     # With the keyboard alone: the arrow goes from weights to gradients, and the notebook keeps its mode.
-    page.locator(".km-weights-kinds input[value=weights]").focus()
+    page.locator(f"{VIEW} .km-weights-kinds input[value=weights]").focus()
     page.keyboard.press("ArrowRight")
-    assert page.locator(".km-weights-kinds input[value=gradients]").is_checked()
-    wait(notebook, "document.querySelector('.km-histogram-note')?.textContent.startsWith('step ')")
+    assert page.locator(f"{VIEW} .km-weights-kinds input[value=gradients]").is_checked()
+    wait(notebook, f"document.querySelector('{VIEW} .km-histogram-note')?.textContent.startsWith('step ')")
     assert all(note.endswith("%") for note in notes(notebook))
-    notebook.screenshot(artifacts / "weights-gradients.png", around=".km-weights")
+    notebook.screenshot(artifacts / "weights-gradients.png", around=f"{VIEW} .km-weights")
 
-    page.locator(".km-weights-kinds input[value=outputs]").check()
-    wait(notebook, "document.querySelector('.km-histogram-note')?.textContent.endsWith('dead')")
+    page.locator(f"{VIEW} .km-weights-kinds input[value=outputs]").check()
+    wait(notebook, f"document.querySelector('{VIEW} .km-histogram-note')?.textContent.endsWith('dead')")
     names = page.locator(f"{CELLS} .km-histogram-name").evaluate_all("all => all.map(one => one.title)")
     assert names == ["conv", "flat", "hidden", "scores"]
 
-    page.locator(".km-weights-kinds input[value=weights]").check()
+    page.locator(f"{VIEW} .km-weights-kinds input[value=weights]").check()
     page.get_by_label("over time").check()
-    wait(notebook, "document.querySelectorAll('.km-training canvas.km-strip').length === 6")
-    strip = page.locator(".km-training canvas.km-strip").first
-    wait(notebook, "document.querySelector('.km-training canvas.km-strip').width > 3")
+    wait(notebook, f"document.querySelectorAll('{VIEW} canvas.km-strip').length === 6")
+    strip = page.locator(f"{VIEW} canvas.km-strip").first
+    wait(notebook, f"document.querySelector('{VIEW} canvas.km-strip').width > 3")
     assert ink(strip) > 20
     assert "from step 1 to" in strip.get_attribute("aria-label")
 
     words = page.get_by_label("Show only names that hold these words")
     words.fill("conv kernel")
     wait(notebook, f"document.querySelectorAll('{CELLS}').length === 1")
-    assert "1 of 6 fit" in page.locator(".km-weights-note").inner_text()
+    assert "1 of 6 fit" in page.locator(f"{VIEW} .km-weights-note").inner_text()
     # The row of a layer opens to its histograms as they are now, and the view follows.
     page.locator("tr[data-layer=hidden] .km-open").click()
     wait(notebook, "document.querySelectorAll('.km-detail svg').length >= 2")
@@ -140,9 +142,9 @@ def test_a_reader_chooses_what_the_histograms_show(notebook, artifacts):
 
     words.fill("")
     wait(notebook, f"document.querySelectorAll('{CELLS}').length === 6")
-    assert page.locator(".km-training").bounding_box()["height"] == height, "the view jumps"
+    assert page.locator(VIEW).bounding_box()["height"] == height, "the view jumps"
     notebook.set_theme("dark")
-    notebook.screenshot(artifacts / "weights-over-time-dark.png", around=".km-weights")
+    notebook.screenshot(artifacts / "weights-over-time-dark.png", around=f"{VIEW} .km-weights")
     notebook.set_theme("light")
 
     page.get_by_role("button", name="Stop").click()
