@@ -16,14 +16,13 @@ import importlib.util
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks import fresh
 from benchmarks.peers import PEERS
-from benchmarks.table import Row, table
+from benchmarks.table import rows_of, table
 from benchmarks.workloads import WORKLOADS
 
 # By measurement: the workloads it is made on unless told, and which figures are better when they are higher.
@@ -53,12 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
             workloads, higher = MEASUREMENTS[measurement]
             for workload in options.workloads or workloads:
                 figures = _measure(measurement, workload, peers, options, cache)
-                rows = [
-                    Row(figure, {peer: [f[figure] for f in figures[peer] if figure in f] for peer in peers})
-                    for figure in dict.fromkeys(name for f in figures.values() for x in f for name in x)
-                ]
                 print(f"\n{measurement} {workload}: {WORKLOADS[workload].title}", flush=True)
-                print(table(rows, options.reference, higher, NO_RATIO), flush=True)
+                print(table(rows_of(figures), options.reference, higher, NO_RATIO), flush=True)
                 results.append({"measurement": measurement, "workload": workload, "figures": figures})
     if options.json:
         record = {"machine": _machine(options.pin), "versions": _versions(peers), "results": results}
@@ -100,27 +95,14 @@ def _measure(
 
 
 def _worker(measurement: str, peer: str, workload: str, pin: bool, cache: str) -> dict[str, float]:
-    environment = dict(os.environ, KERAS_BACKEND="jax", TF_CPP_MIN_LOG_LEVEL="3")
-    # Installed packages have their bytecode: without it, our sources would be compiled at each start.
-    environment |= {"PYTHONDONTWRITEBYTECODE": "", "JAX_ENABLE_COMPILATION_CACHE": str(bool(cache)).lower()}
+    environment = {"JAX_ENABLE_COMPILATION_CACHE": str(bool(cache)).lower()}
     if cache:
         environment |= {
             "JAX_COMPILATION_CACHE_DIR": cache,
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-    command = [sys.executable, "-m", "benchmarks.worker", measurement, peer, workload]
-    done = subprocess.run(
-        command,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=(lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if pin else None,
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return fresh.run("benchmarks.worker", measurement, peer, workload, environment=environment, pin=pin)
 
 
 def _machine(pin: bool) -> str:

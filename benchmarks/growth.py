@@ -18,15 +18,13 @@ import dataclasses
 import importlib
 import importlib.util
 import json
-import os
 import resource
-import subprocess
-import sys
 import time
 from typing import Any
 
 import numpy as np
 
+from benchmarks import fresh
 from benchmarks.worker import count_compilation
 
 FEATURES, CLASSES = 64, 10
@@ -138,14 +136,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _worker(peer: str, point: dict[str, int]) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.growth", "--peers", peer, "--point", json.dumps(point)]
-    quiet = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_ENABLE_COMPILATION_CACHE": "false"}
-    # Installed packages have their bytecode.
-    quiet["PYTHONDONTWRITEBYTECODE"] = ""
-    done = subprocess.run(command, env={**os.environ, **quiet}, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    given = ("--peers", peer, "--point", json.dumps(point))
+    return fresh.run("benchmarks.growth", *given, environment={"JAX_ENABLE_COMPILATION_CACHE": "false"})
 
 
 if __name__ == "__main__":

@@ -18,17 +18,15 @@ import dataclasses
 import functools
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks import fresh
 from benchmarks.peers import raw_large
 from benchmarks.peers.keras_large import KerasLarge
-from benchmarks.table import Row, table
+from benchmarks.table import rows_of, table
 
 PEERS = {"kerasmagic": "kerasmagic", "keras": "keras", "raw-jax": "jax"}
 # Dense bfloat16 in TFLOP/s, from the makers' data sheets.
@@ -89,15 +87,10 @@ def main(arguments: list[str] | None = None) -> None:
         for _ in range(options.rounds):
             for peer in peers:
                 figures[peer].append(_worker(peer, model, options))
-        names = dict.fromkeys(name for f in figures.values() for x in f for name in x)
-        rows = [
-            Row(name, {peer: [x[name] for x in f if name in x] for peer, f in figures.items()})
-            for name in names
-        ]
         title = TITLES[model].format(**dataclasses.asdict(size))
         print(f"\n{title}, batch {size.batch[model]}, mixed bfloat16", flush=True)
         higher, plain = frozenset({"samples_per_s"}), frozenset({"mfu", "loss"})
-        print(table(rows, "raw-jax", higher, plain), flush=True)
+        print(table(rows_of(figures), "raw-jax", higher, plain), flush=True)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -112,13 +105,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _worker(peer: str, model: str, options: argparse.Namespace) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.large", "--only", peer, model, "--size", options.size]
-    command += ["--peak", str(options.peak)] if options.peak else []
-    environment = dict(os.environ, KERAS_BACKEND="jax", TF_CPP_MIN_LOG_LEVEL="3")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    peak = ["--peak", str(options.peak)] if options.peak else []
+    return fresh.run("benchmarks.large", "--only", peer, model, "--size", options.size, *peak)
 
 
 def measure(peer: str, model: str, size: Size, peak: float | None = None) -> dict[str, float]:

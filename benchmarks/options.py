@@ -10,9 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 
+from benchmarks import fresh
 from benchmarks.worker import steady
 from benchmarks.workloads import WORKLOADS
 from kerasmagic.numerics import compiling
@@ -33,8 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
         taken: dict[str, list[float]] = {name: [] for name in without}
         for _ in range(options.rounds):
             for name in without:
-                command = [sys.executable, "-m", "benchmarks.options", "--only", workload, name]
-                taken[name].append(json.loads(subprocess.check_output(command)))
+                taken[name].append(fresh.run("benchmarks.options", "--only", workload, name))
         print(f"\n{workload}: {WORKLOADS[workload].title}")
         whole = statistics.median(taken[""])
         for name in without[1:]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,6 +13,19 @@ class Row:
 
     figure: str
     values: dict[str, list[float]]
+
+
+def rows_of(figures: Mapping[str, Sequence[Mapping[str, float]]]) -> list[Row]:
+    """Return a row for each figure, from what each peer measured in each round.
+
+    >>> rows_of({"ours": [{"total_s": 1.0}], "keras": [{"total_s": 4.0}]})
+    [Row(figure='total_s', values={'ours': [1.0], 'keras': [4.0]})]
+    """
+    names = dict.fromkeys(name for rounds in figures.values() for one in rounds for name in one)
+    return [
+        Row(name, {peer: [one[name] for one in rounds if name in one] for peer, rounds in figures.items()})
+        for name in names
+    ]
 
 
 def table(
