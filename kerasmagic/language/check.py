@@ -361,6 +361,7 @@ class _ModelCheck:
         for statement in body:
             match statement:
                 case d.Input():
+                    self.is_first(statement, resolved)
                     self.input(statement)
                 case d.Inputs(chains, keys):
                     if self.are_inputs(statement):
@@ -419,6 +420,14 @@ class _ModelCheck:
         resolver.rank, resolver.shared = rank, shared
         self.flow.name_layer(statement.name, statement.name_span, (_Training(),))
         return r.ResolvedSubModel(statement.name, model, statement.span)
+
+    def is_first(self, statement: d.Input, above: Iterable[r.ResolvedStatement]) -> None:
+        """Refuse steps above the only line from which something could flow into them."""
+        steps = [each for each in above if isinstance(each, r.ResolvedChain | r.ResolvedAssignment)]
+        if steps and not self.inputs:
+            line = steps[0].span.line
+            message = f"The model starts here, but the step on line {line} stands above."
+            self.resolver.complain(message, statement.span, f"Move this line above line {line}.")
 
     def input(self, statement: d.Input) -> None:
         found = resolve_input(statement, self.resolver)

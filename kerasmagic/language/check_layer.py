@@ -138,6 +138,9 @@ class _LayerCheck:
         self.taken[name] = what
 
     def parameter(self, parameter: d.Parameter) -> r.ResolvedParameter:
+        if parameter.name == "self":
+            message = "'self' does not belong here: the header names what a user of the layer gives."
+            self.resolver.complain(message, parameter.span, "Leave it out.")
         self.take(parameter.name, "a parameter", parameter.span)
         if parameter.default is None:
             return r.ResolvedParameter(parameter.name, True, span=parameter.span)

@@ -244,7 +244,7 @@ def _unexpected(start: str, tokens: list[Token], line: Line) -> DefinitionError:
     wrong = tokens[-1]
     if wrong.type == "$END":
         wrong = Token.new_borrow_pos("NEWLINE", "", wrong)
-    return explain(wrong, parser.accepts(), line)
+    return explain(wrong, parser.accepts(), line, header=start == "header")
 
 
 def _with_chain(statement: Any, line: Line, text: str) -> Any:

@@ -39,19 +39,23 @@ _HINTS = {
 _HINTS.update(dict.fromkeys("\u2212\u2013\u2014", "Write '-'."))
 _HINTS.update(dict.fromkeys("\u201c\u201d\u201e\u2018\u2019", 'Text stands between plain quotes: "text".'))
 _HINTS["\u00d7"] = "Sizes are joined by 'x', as in '28x28'; a group is repeated by '* 3'."
+_PLAIN = ("NAME", "EQUAL", "NUMBER", "STRING", "CONSTANT", "COMMA")
 _OTHER_ARROWS = ("=>", ">", "|", "→", "—>", "–>")
 
 
-def explain(token: Token, expected: Set[str], line: Line) -> DefinitionError:
+def explain(token: Token, expected: Set[str], line: Line, *, header: bool = False) -> DefinitionError:
     """Return the error for ``token``, the first of ``line`` that fits no rule.
 
     Args:
         token: The token; NEWLINE stands for the end of the line.
         expected: The kinds of token that would have fitted.
         line: The line it is on.
+        header: Whether the line is what stands behind ``%%layer``.
     """
     before = _before(token, line)
     special = _of_unknown(token, line) or _of_place(token, before, expected, line)
+    if special is None and header:
+        special = _of_header(line.tokens)
     if special is not None:
         return special
     wanted = _wanted(expected, before)
@@ -194,6 +198,8 @@ def _of_numbers(token: Token, before: Token | None, expected: Set[str], line: Li
         if before is not None and all(size.type == "NUMBER" for size in sizes):
             hint = f"Write '{'x'.join(map(str, sizes))}'."
             return DefinitionError("A shape is one word.", span=_over(before, sizes[-1]), hint=hint)
+    if token.type == "COLON" and expected >= {"RPAR", "COMMA", "EQUAL"} and before is not None:
+        return _typed_parameter(tokens, place)
     if token.type in ("NUMBER", "DIMS", "NAME", "STRING") and {"RPAR", "COMMA"} <= expected:
         message, hint = f"A ',' is missing before {token}.", f"Write ', {token}'."
         return DefinitionError(message, span=token_span(token), hint=hint)
@@ -220,6 +226,40 @@ def _of_numbers(token: Token, before: Token | None, expected: Set[str], line: Li
             hint=hint,
         )
     return None
+
+
+def _typed_parameter(tokens: Sequence[Token], colon: int) -> DefinitionError:
+    """Return the error for ``units: int = 3`` among parameters."""
+    end = next((i for i in range(colon, len(tokens)) if tokens[i].type in ("COMMA", "RPAR", "EQUAL")), colon)
+    default = f" = {tokens[end + 1]}" if tokens[end].type == "EQUAL" and end + 1 < len(tokens) else ""
+    hint = f"Write '{tokens[colon - 1]}{default}'."
+    span = _over(tokens[colon], tokens[max(colon, end - 1)])
+    return DefinitionError("A parameter has a name and perhaps a default, and no type.", span=span, hint=hint)
+
+
+def _of_header(tokens: Sequence[Token]) -> DefinitionError | None:
+    """Return the error for a header that is written as a class of Python is, or as a step."""
+    kept = [*tokens[1:]] if str(tokens[0]) in ("class", "def") else [*tokens]
+    if len(kept) > 1 and kept[-1].type == "COLON":
+        kept = kept[:-1]
+    name, rest = kept[0], kept[1:]
+    if rest and rest[0].type in ("LSQB", "COMMA"):
+        rest = [t for t in rest[1:] if t.type != "RSQB"]
+    if any(t.type == "EQUAL" for t in rest) and all(t.type in _PLAIN for t in rest):
+        starts = [
+            i for i, t in enumerate(rest) if t.type == "NAME" and (not i or rest[i - 1].type != "EQUAL")
+        ]
+        if starts[:1] != [0]:
+            return None
+        parts = [rest[a:b] for a, b in zip(starts, [*starts[1:], len(rest)], strict=True)]
+        shown = ", ".join("".join(t for t in part if t.type != "COMMA") for part in parts)
+        message, hint = "The parameters of a layer stand in brackets.", f"Write '{name}({shown})'."
+        return DefinitionError(message, span=_over(rest[0], rest[-1]), hint=hint)
+    if len(kept) == len(tokens) or name.type not in ("NAME", "CALLEE"):
+        return None
+    wrong = tokens[-1] if kept[0] is tokens[0] else tokens[0]
+    message = f"{str(wrong)!r} does not belong here: a header is a name and perhaps parameters."
+    return DefinitionError(message, span=token_span(wrong), hint=f"Write '{_source(kept)}'.")
 
 
 def _start_of_product(tokens: Sequence[Token], end: int) -> int:
