@@ -73,9 +73,10 @@ def pointing(method: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 given = signature.bind(self, *args, **kwargs).arguments
                 x = given.get("x") if not calls else args[0] if args else kwargs.get("inputs")
-                x = _Apart(args) if len(args) > 1 and hasattr(args[1], "shape") and calls else x
+                apart = len(args) if calls and len(args) > 1 and hasattr(args[1], "shape") else 0
                 held_out = given.get("validation_data")
-                blame = blamed(self, x, given.get("y"), trains=trains, error=error, held_out=held_out)
+                y = given.get("y")
+                blame = blamed(self, x, y, trains=trains, error=error, held_out=held_out, apart=apart)
             except Exception:
                 # A note must not hide the error that it is about.
                 blame = None
@@ -133,6 +134,7 @@ def blamed(
     trains: bool = True,
     error: Exception | None = None,
     held_out: Any = None,
+    apart: int = 0,
 ) -> Blame | None:
     """Return which line of a model's definition the data does not fit, and why.
 
@@ -143,6 +145,7 @@ def blamed(
         trains: Whether the method needs targets.
         error: What went wrong, where the data alone does not tell.
         held_out: The data to validate with, ``(x, y)``.
+        apart: How many tensors a call got one by one, in the place of one argument.
 
     Example:
 
@@ -158,9 +161,11 @@ def blamed(
     record = record_of(model)
     if record is None:
         return None
-    found = _without_compile(model, trains) or _wrong_input(model, x)
-    found = found or (_wrong_target(model, x, y) if trains else None)
-    found = found or _wrong_held_out(model, held_out)
+    found = _without_compile(model, trains)
+    if found is None and getattr(model, "_graph", None) is not None:
+        found = _wrong_call(model, apart) if apart else _wrong_data(model, x, y, trains, _GIVEN)
+        if found is None and isinstance(held_out, tuple) and len(held_out) > 1:
+            found = _wrong_data(model, held_out[0], held_out[1], True, _HELD_OUT)
     if found is None and "label" in str(error).lower():
         found = _wrong_labels(model, y)
     found = found or _named_in(model, error)
@@ -197,53 +202,65 @@ def _without_compile(model: Any, trains: bool) -> _Finding | None:
     return None
 
 
-class _Apart(tuple[Any, ...]):
-    """Tensors that were passed to a call one by one."""
+class _Words(NamedTuple):
+    """How messages begin that are about some data."""
+
+    data: str
+    targets: str
+    there: str
 
 
-def _wrong_input(model: Any, x: Any) -> _Finding | None:
-    if getattr(model, "_graph", None) is None or x is None:
-        return None
-    if isinstance(x, _Apart):
-        message = f"A call takes its tensors as one argument; {len(x)} came, one by one."
-        return _Finding(_line(_maker(model.inputs[-1])), message, f"Write '{model.name}([a, b])'.")
+_GIVEN = _Words("The data", "The targets", "There")
+_HELD_OUT = _Words("The validation data", "The validation targets", "In the validation data there")
+
+
+def _wrong_call(model: Any, apart: int) -> _Finding:
+    message = f"A call takes its tensors as one argument; {apart} came, one by one."
+    return _Finding(_line(_maker(model.inputs[-1])), message, f"Write '{model.name}([a, b])'.")
+
+
+def _wrong_data(model: Any, x: Any, y: Any, trains: bool, words: _Words) -> _Finding | None:
+    found = None if x is None else _wrong_input(model, x, words)
+    return found or (_wrong_target(model, x, y, words) if trains else None)
+
+
+def _wrong_input(model: Any, x: Any, words: _Words) -> _Finding | None:
     if isinstance(x, dict) and not _has_all(x, model):
         missing = next(i for i in model.inputs if i.name not in x)
-        message = (
-            f"The data has no part {missing.name!r} for this input; its parts are {', '.join(map(repr, x))}."
-        )
+        parts = ", ".join(map(repr, x))
+        message = f"{words.data} has no part {missing.name!r} for this input; its parts are {parts}."
         return _Finding(_line(_maker(missing)), message)
     values = [x[i.name] for i in model.inputs] if isinstance(x, dict) else tree.flatten(x)
     if len(values) != len(model.inputs) and all(hasattr(v, "shape") for v in values):
         names = ", ".join(repr(i.name) for i in model.inputs)
         parts = "1 part" if len(values) == 1 else f"{len(values)} parts"
-        message = f"The data has {parts}; the model has {len(model.inputs)} inputs: {names}."
+        message = f"{words.data} has {parts}; the model has {len(model.inputs)} inputs: {names}."
         return _Finding(_line(_maker(model.inputs[-1])), message, f"Pass a list or a dict with {names}.")
     for value, tensor in zip(values, model.inputs, strict=False):
-        found = _unfit_part(value, tensor)
+        found = _unfit_part(value, tensor, words)
         if found is not None:
             return _Finding(_line(_maker(tensor)), found)
     lengths = [shape[0] for value in values if (shape := getattr(value, "shape", ()))]
     for length, tensor in zip(lengths, model.inputs, strict=False):
         if length != lengths[0]:
             first = f"that for {model.inputs[0].name!r} has {lengths[0]}"
-            message = f"The data for this input has {length} samples, {first}."
+            message = f"{words.data} for this input has {length} samples, {first}."
             return _Finding(_line(_maker(tensor)), message)
     return None
 
 
-def _unfit_part(value: Any, tensor: Any) -> str | None:
+def _unfit_part(value: Any, tensor: Any, words: _Words) -> str | None:
     """Return why an array cannot flow into an input."""
     shape = getattr(value, "shape", None)
     if shape is None:
         return None
     if _is_text(value):
-        return f"The data is text ({value.dtype}, as {_sample(value)}); this input takes {tensor.dtype}."
+        return f"{words.data} is text ({value.dtype}, as {_sample(value)}); this input takes {tensor.dtype}."
     if tuple(shape[:1]) == (0,):
-        return f"The data has the shape {tuple(shape)}: there is no sample in it."
+        return f"{words.data} has the shape {tuple(shape)}: there is no sample in it."
     if not _fits(tuple(shape), tensor.shape):
         wanted = f"({', '.join(map(str, tensor.dims))}{',' if len(tensor.dims) == 1 else ''})"
-        return f"The data has the shape {tuple(shape)}; this input takes {wanted}."
+        return f"{words.data} has the shape {tuple(shape)}; this input takes {wanted}."
     return None
 
 
@@ -268,42 +285,28 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     )
 
 
-def _wrong_target(model: Any, x: Any, y: Any) -> _Finding | None:
-    if getattr(model, "_graph", None) is None:
-        return None
+def _wrong_target(model: Any, x: Any, y: Any, words: _Words) -> _Finding | None:
     outputs: list[Any] = model.outputs
     line = _line(_maker(outputs[-1]))
     if y is None:
         if not hasattr(x, "shape"):
             return None
-        return _Finding(
-            line, "There are no targets for what comes out of this line.", "Pass them: 'fit(x, y)'."
-        )
+        message = f"{words.there} are no targets for what comes out of this line."
+        return _Finding(line, message, "Pass them: 'fit(x, y)'.")
     if isinstance(y, dict) and all(_maker(out).name in y for out in outputs):
         y = [y[_maker(out).name] for out in outputs]
     targets: list[Any] = tree.flatten(y)
     if len(targets) != len(outputs):
         names = ", ".join(repr(_maker(out).name) for out in outputs)
         parts = "is 1 array" if len(targets) == 1 else f"are {len(targets)} arrays"
-        message = f"There {parts} of targets; the model has {len(outputs)} outputs: {names}."
+        message = f"{words.there} {parts} of targets; the model has {len(outputs)} outputs: {names}."
         return _Finding(line, message, "Pass a list of one array for each.")
     samples = next((v.shape[0] for v in tree.flatten(x) if getattr(v, "shape", ())), None)
     for target, output in zip(targets, outputs, strict=True):
-        found = _unfit_target(target, output, _is_sparse(model, output), samples)
+        found = _unfit_target(target, output, _is_sparse(model, output), samples, words)
         if found is not None:
             return _Finding(_line(_maker(output)), *found)
     return None
-
-
-def _wrong_held_out(model: Any, data: Any) -> _Finding | None:
-    """Return what is wrong with the arrays to validate with."""
-    if not isinstance(data, tuple) or len(data) < 2:
-        return None
-    found = _wrong_input(model, data[0]) or _wrong_target(model, data[0], data[1])
-    if found is None:
-        return None
-    said = re.sub(r"^There (is|are)\b", r"In the validation data there \1", found.message)
-    return found._replace(message=re.sub(r"^The (data|targets)\b", r"The validation \1", said))
 
 
 def _is_sparse(model: Any, output: Any) -> bool:
@@ -318,7 +321,7 @@ def _is_sparse(model: Any, output: Any) -> bool:
 
 
 def _unfit_target(
-    target: Any, output: Any, sparse: bool, samples: int | None
+    target: Any, output: Any, sparse: bool, samples: int | None, words: _Words
 ) -> tuple[str, str | None] | None:
     """Return why an array is no target for an output, and what to do."""
     shape: tuple[Any, ...] = tuple(getattr(target, "shape", ()))
@@ -326,11 +329,11 @@ def _unfit_target(
         return None
     if _is_text(target):
         hint = "Number the classes, as 'np.unique(y, return_inverse=True)[1]' does."
-        return f"The targets are text, as {_sample(target)}; this line gives numbers.", hint
+        return f"{words.targets} are text, as {_sample(target)}; this line gives numbers.", hint
     if samples is not None and shape[0] != samples:
-        return f"There are {shape[0]} targets for {samples} samples.", None
+        return f"{words.there} are {shape[0]} targets for {samples} samples.", None
     gives = f"({', '.join(map(str, output.dims))})"
-    message = f"The targets have the shape {shape}; what comes out of this line has {gives}."
+    message = f"{words.targets} have the shape {shape}; what comes out of this line has {gives}."
     if not sparse:
         return None if _fits((0, *shape[1:]), output.shape) else (message, _whole_hint(target, output))
     if len(shape) == len(output.shape) and shape[-1] == output.shape[-1] != 1:
