@@ -26,7 +26,7 @@ from kerasmagic.training.probes import Movement, OnDevice, Probe
 from kerasmagic.training.state import TrainState
 
 # Seconds between two checks of the loss, and between two looks that nobody but the adviser wants.
-CHECK_INTERVAL = 0.25
+CHECK_INTERVAL = 0.5
 LOOK_INTERVAL = 10.0
 # Looks that nobody wants to see take at most this share of the time.
 LOOK_SHARE = 0.005

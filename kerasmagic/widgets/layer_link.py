@@ -1,11 +1,13 @@
 """Connects shape tables on a page with the kernel that has their models: a row that is clicked shows its weights.
 
 The tables are plain HTML that needs no kernel. One widget for each kernel, which no output names, tells the
-tables on its page that their models are there, and answers for them.
+tables on its page that their models are there, and answers for them. After a cell, and when a run begins, it tells
+them to ask once more for the rows that are open: there may be weights now, or others.
 """
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +17,7 @@ import traitlets
 
 from kerasmagic.widgets.assets import static
 from kerasmagic.widgets.placed import answer_while_busy
+from kerasmagic.widgets.sink import NotebookSink
 
 # Takes a row, and whether it was just opened; returns HTML for it, and whether that will be another in a moment.
 Look = Callable[[int, bool], tuple[str, bool]]
@@ -41,8 +44,12 @@ class LayerLink(anywidget.AnyWidget):
     def __init__(self) -> None:
         super().__init__()
         self._looks: dict[str, tuple[weakref.ref[Any], Look]] = {}
+        self._asked = False
         self.on_msg(self._on_message)
         answer_while_busy(self)
+        NotebookSink.openings.add(self.stir)
+        if (shell := _shell()) is not None:
+            shell.events.register("post_execute", self.stir)
 
     def offer(self, table: str, model: Any, look: Look) -> None:
         """Answer for a table as long as its model lives; ``look`` must not keep that alive.
@@ -55,6 +62,19 @@ class LayerLink(anywidget.AnyWidget):
         self._looks = {key: kept for key, kept in self._looks.items() if kept[0]() is not None}
         self._looks[table] = weakref.ref(model), look
         self.tables = list(self._looks)
+
+    def stir(self) -> None:
+        """Let the rows that are open be asked for once more."""
+        # A page that never asked has none.
+        if self._asked:
+            self.send({"kind": "stir"})
+
+    def close(self) -> None:
+        """Answer nothing any more."""
+        NotebookSink.openings.discard(self.stir)
+        if (shell := _shell()) is not None and self.stir in shell.events.callbacks["post_execute"]:
+            shell.events.unregister("post_execute", self.stir)
+        super().close()
 
     def look(self, table: str, row: int, first: bool = True) -> tuple[str, bool]:
         """Return HTML for a row of a table, and whether to ask again in a moment."""
@@ -69,9 +89,15 @@ class LayerLink(anywidget.AnyWidget):
         table, row, ask = content.get("table"), content.get("row"), content.get("ask")
         if not isinstance(table, str) or not isinstance(row, int) or isinstance(row, bool):
             return
+        self._asked = True
         try:
             html, again = self.look(table, row, content.get("first") is True)
         except Exception as error:
             # There is nowhere else to say it; the names in it are those of classes.
             html, again = f'<p class="km-soft">This cannot be shown: {type(error).__name__}.</p>', False
         self.send({"kind": "look", "ask": ask, "html": html, "again": again})
+
+
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()

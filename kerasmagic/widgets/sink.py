@@ -9,7 +9,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasmagic.callbacks.intervention import Kind
 from kerasmagic.training.events import Asked, Controls, Event, RunEnded, RunStarted, WeightsSeen
@@ -23,7 +23,7 @@ from kerasmagic.widgets.weights import Choice, Weights
 if TYPE_CHECKING:
     from kerasmagic.widgets.training import TrainingWidget
 
-WEIGHTS_INTERVAL = 0.7
+WEIGHTS_INTERVAL = 1.0
 # Histograms take at most this share of the run's time.
 WEIGHTS_SHARE = 0.005
 # How many models' last runs are remembered, to be shown behind the next run of the same model.
@@ -34,7 +34,7 @@ MOST_KEPT = 4
 # Seconds between two pictures that are kept in the notebook while the run is on, for the day its kernel is killed,
 # and the share of a processor that making them may take.
 KEPT_INTERVAL = 15.0
-KEPT_SHARE = 0.002
+KEPT_SHARE = 0.001
 
 
 class NotebookSink:
@@ -49,6 +49,8 @@ class NotebookSink:
         weights_interval: The least number of seconds between two sets of histograms.
     """
 
+    # Called when a run begins that is shown.
+    openings: ClassVar[set[Callable[[], object]]] = set()
     _live: dict[int, NotebookSink] = {}
     _past: dict[str, RunState] = {}
     _kept: list[tuple[str, TrainingWidget]] = []
@@ -175,6 +177,8 @@ class NotebookSink:
         self._publisher = Publisher(self._look, state=past, gauge=MemoryGauge())
         self._keeping.postpone()
         self._place.show(static_run.kept(reduce(RunState(), plan)))
+        for tell in list(self.openings):
+            tell()
 
     @classmethod
     def of(cls, model: str) -> NotebookSink | None:

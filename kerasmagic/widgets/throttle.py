@@ -16,18 +16,28 @@ from typing import Any
 
 import numpy as np
 
-from kerasmagic.training.events import EpochEnded, Event, Histogram, StepsDone, WeightsSeen
+from kerasmagic.training.events import (
+    Asked,
+    EpochEnded,
+    Event,
+    Histogram,
+    Intervened,
+    PhaseStarted,
+    StepsDone,
+    WeightsSeen,
+)
 from kerasmagic.widgets.reducer import RUNNING, RunState, at, reduce
 from kerasmagic.widgets.weights import Choice
 
 INTERVAL = 0.1
 # The thread that shows takes no more than this share of a processor from the training, but shows this often, in
-# seconds: a reader waits for an answer to a click.
-LARGEST_SHARE = 0.005
-SLOWEST = 0.4
+# seconds. A reader who waits for an answer to a click waits for ``INTERVAL`` only.
+LARGEST_SHARE = 0.004
+SLOWEST = 0.8
 HEARTBEAT = 0.5
 
 View = Callable[[RunState], object]
+_ANSWERS = (Choice, Asked, Intervened)
 
 
 def read(event: Event | Choice) -> Event | Choice:
@@ -105,7 +115,7 @@ class Publisher:
             else:
                 self._queue.append(event)
             # To wake a thread that only lets time pass would cost more than the rest of this.
-            if self._hungry:
+            if self._hungry or self._answers(event):
                 self._changed.notify()
 
     def close(self, timeout: float = 5.0) -> RunState:
@@ -138,7 +148,21 @@ class Publisher:
             with self._changed:
                 if closing and not self._queue:
                     return
-                self._changed.wait_for(lambda: self._closing, share.wait())
+            self._rest(share.wait())
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, but no longer than a reader should for an answer."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, min(seconds, self._interval))
+            self._changed.wait_for(
+                lambda: self._closing or any(map(self._answers, self._queue)), seconds - self._interval
+            )
+
+    def _answers(self, event: Event | Choice) -> bool:
+        """Whether a reader has asked for this."""
+        if isinstance(event, PhaseStarted):
+            return "paused" in (event.phase, self.state.status)
+        return isinstance(event, _ANSWERS)
 
     def _take(self, events: list[Event | Choice]) -> None:
         for event in events:

@@ -54,6 +54,16 @@ looking = keras.Model(tokens, L.MultiHeadAttention(4, 8, name="look")(tokens, to
 looking.show_attention(random.normal(size=(2, 12, 4)))
 """,
 ]
+DEEP = [
+    """
+layers = [L.Dense(4, name=f"layer_{number}") for number in range(100)]
+deep = keras.Sequential([keras.Input((10, 10, 1)), L.Flatten(), *layers, L.Dense(1)], name="deep")
+deep.compile("sgd", "mse")
+deep.show()
+""",
+    "drawn = [layer.get_weights() for layer in deep.layers]",
+    "_ = deep.fit(x[:64], y[:64], epochs=3)",
+]
 # Beneath the view lies what stays of it.
 VIEW = ".km-training:not(.km-static)"
 CELLS = f"{VIEW} .km-histogram"
@@ -159,6 +169,35 @@ def test_a_reader_chooses_what_the_histograms_show(notebook, artifacts):
     assert saved.locator(".km-histogram").count() == 6 + 6 + 4
     assert saved.locator("img.km-strip").first.evaluate("image => image.complete && image.naturalWidth > 3")
     notebook.screenshot(artifacts / "weights-saved.png", around=".km-static .km-weights")
+    assert notebook.errors == []
+    assert notebook.error_outputs() == []
+
+
+@pytest.mark.parametrize("notebook", [[START, *DEEP]], indirect=True)
+def test_a_row_that_was_opened_early_shows_weights_when_they_are_there(notebook, artifacts):
+    page = notebook.page
+    notebook.wait_kernel()
+    for _ in range(2):
+        notebook.command("notebook:run-cell-and-select-next")
+    row = page.locator("tr[data-layer=layer_70] .km-open")
+    row.wait_for(timeout=90_000)
+    notebook.wait_kernel()
+    notebook.show(row).click()
+    page.get_by_text("no values yet").first.wait_for()
+    # A click into an output chooses its cell.
+    page.locator(".jp-CodeCell .cm-content").nth(2).click()
+    notebook.command("notebook:run-cell-and-select-next")
+    page.locator(".km-detail svg").first.wait_for()
+    assert page.get_by_text("no values yet").count() == 0
+    drawn = page.locator(".km-detail-box").inner_html()
+    notebook.screenshot(artifacts / "weights-early-row.png", around=".km-detail")
+    notebook.command("notebook:run-cell-and-select-next")
+    notebook.wait_idle()
+    page.wait_for_function(
+        "before => { const box = document.querySelector('.km-detail-box');"
+        " return box.querySelector('svg') && box.innerHTML !== before; }",
+        arg=drawn,
+    )
     assert notebook.errors == []
     assert notebook.error_outputs() == []
 

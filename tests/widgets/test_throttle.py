@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kerasmagic.training.events import EpochEnded, Histogram, RunEnded, StepsDone, WeightsSeen
+from kerasmagic.training.events import (
+    Asked,
+    EpochEnded,
+    Histogram,
+    PhaseStarted,
+    RunEnded,
+    StepsDone,
+    WeightsSeen,
+)
 from kerasmagic.widgets.reducer import RunState
 from kerasmagic.widgets.throttle import Budget, Publisher, read
 from tests.widgets.runs import started, whole_run
@@ -103,6 +112,37 @@ def test_an_event_that_cannot_be_read_is_left_out():
     assert publisher.close().status == "finished"
     assert "deleted" in str(publisher.error)
     assert seen[-1].status == "finished"
+
+
+def test_an_answer_does_not_wait_for_its_share_of_the_processor(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("kerasmagic.widgets.throttle.LARGEST_SHARE", 1e-9)
+    monkeypatch.setattr("kerasmagic.widgets.throttle.SLOWEST", 20.0)
+    seen: list[RunState] = []
+    publisher = Publisher(seen.append, interval=0.05)
+    publisher.post(started())
+    until(lambda: bool(seen))
+    publisher.post(step(1, 0.5))
+    time.sleep(0.2)
+    assert len(seen) == 1
+    begin = time.monotonic()
+    for _ in range(20):
+        publisher.post(Asked("pause", 0.0))
+        time.sleep(0.01)
+    publisher.post(PhaseStarted("paused", 0.0))
+    until(lambda: seen[-1].status == "paused")
+    publisher.post(PhaseStarted("training", 0.0))
+    until(lambda: seen[-1].status == "training")
+    took = time.monotonic() - begin
+    assert took < 10
+    assert len(seen) <= 2 + took / 0.05
+    publisher.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert condition()
 
 
 def test_closing_does_not_wait_for_a_dead_device():

@@ -20,12 +20,17 @@ function initialize({ model }) {
   }
 
   function take(content) {
+    if (content.kind === "stir") return tell("kerasmagic-stir");
     const answer = waiting.get(content.ask);
     waiting.delete(content.ask);
     const page = document.createElement("template");
     // The kernel has escaped every name in it.
     page.innerHTML = content.html;
     answer?.({ text: content.html, content: page.content, again: content.again });
+  }
+
+  function tell(what) {
+    for (const root of linked) root.dispatchEvent(new CustomEvent(what));
   }
 
   function announce() {
@@ -35,7 +40,7 @@ function initialize({ model }) {
 
   function end() {
     document.removeEventListener("kerasmagic-table", meet);
-    for (const root of linked) root.dispatchEvent(new CustomEvent("kerasmagic-unlink"));
+    tell("kerasmagic-unlink");
     linked.clear();
   }
 

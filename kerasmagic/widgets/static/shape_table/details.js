@@ -49,13 +49,15 @@ function offerDetails(root, cells) {
   function load(index, first = false) {
     const one = opened.get(index);
     if (!one || !ask || !one.row.isConnected) return;
+    clearTimeout(one.next);
     const late = setTimeout(() => one.box.childElementCount || (one.box.textContent = NO_ANSWER), NO_ANSWER_AFTER_MS);
     ask({ row: index, first }, ({ text, content, again }) => {
       clearTimeout(late);
       if (opened.get(index) !== one) return;
       if (one.text !== text) one.box.replaceChildren(content);
       one.text = text;
-      if (again) setTimeout(() => load(index), ASK_AGAIN_MS);
+      clearTimeout(one.next);
+      if (again) one.next = setTimeout(() => load(index), ASK_AGAIN_MS);
     });
   }
 
@@ -85,6 +87,7 @@ function offerDetails(root, cells) {
   const hello = () => root.dispatchEvent(new CustomEvent("kerasmagic-table", { bubbles: true, detail: { link } }));
   root.addEventListener("kerasmagic-link", hello, { signal });
   root.addEventListener("kerasmagic-unlink", unlink, { signal });
+  root.addEventListener("kerasmagic-stir", () => [...opened.keys()].forEach((index) => load(index)), { signal });
   delete root.dataset.linked;
   hello();
 }

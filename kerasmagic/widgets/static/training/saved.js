@@ -43,7 +43,10 @@ function takePlace(chart, figure) {
   const [train, validation] = ["train", "validation"].map((name) => figure.querySelector(`[data-series="${name}"] b`));
   const row = { label: label.textContent, train: train?.textContent, validation: validation?.textContent };
   const canvas = make("canvas", "km-plot");
-  figure.querySelector("img").replaceWith(canvas);
+  // Paper has finer lines than a canvas.
+  const picture = figure.querySelector("img");
+  picture.classList.add("km-on-paper");
+  picture.after(canvas);
   const place = { name: chart.name, label, train, validation, canvas, row };
   makeReadable(place, figure);
   return [chart, place];
