@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasmagic import activations as activations
 from kerasmagic import backend as backend
@@ -29,8 +29,6 @@ from kerasmagic import regularizers as regularizers
 from kerasmagic import saving as saving
 from kerasmagic import tree as tree
 from kerasmagic import utils as utils
-from kerasmagic.assembly import define as define
-from kerasmagic.assembly import load as load
 from kerasmagic.constraints import Constraint as Constraint
 from kerasmagic.core.compile_cache import use_compile_cache as _use_compile_cache
 from kerasmagic.core.devices import device as device
@@ -61,12 +59,25 @@ from kerasmagic.optimizers import Optimizer as Optimizer
 from kerasmagic.quantizers import Quantizer as Quantizer
 from kerasmagic.regularizers import Regularizer as Regularizer
 
+if TYPE_CHECKING:
+    from kerasmagic.assembly import define as define
+    from kerasmagic.assembly import load as load
+
 __version__ = "0.1.0"
 
 _keep_freed_memory()
 _use_compile_cache()
 _start_tuning()
 
+# What reads and writes text takes a third of the time of all imports here: it comes with its first use.
+_LATER = {"define": "kerasmagic.assembly:define", "load": "kerasmagic.assembly:load"}
+_offer(
+    **_LATER,
+    to_text="kerasmagic.assembly:to_text",
+    to_python="kerasmagic.assembly:to_python",
+    layer_to_python="kerasmagic.assembly.to_python:layer_to_python",
+    read_definition="kerasmagic.assembly.layer:read_definition",
+)
 _offer(model_table="kerasmagic.magics.table:show", editor="kerasmagic.magics.editor:editor")
 # How notebooks show objects, and the figures of them.
 _offer(
@@ -81,6 +92,16 @@ _offer(
     kernels="kerasmagic.widgets.looks:kernels",
     attention="kerasmagic.widgets.looks:attention",
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _view(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 def editor(text: str | None = None, name: str = "model") -> Any:

@@ -82,8 +82,7 @@ class KerasApi:
 
     def encoder(self, layers: Any) -> Any:
         tokens = layers.Input((128,), dtype="int32")
-        positions = layers.Embedding(128, 128)(self.keras.ops.arange(128))
-        x = layers.Embedding(VOCABULARY, 128)(tokens) + positions
+        x = _placed(self.keras)(layers.Embedding(VOCABULARY, 128)(tokens))
         for _ in range(2):
             y = layers.MultiHeadAttention(4, 32, dropout=0.1)(x, x)
             x = layers.LayerNormalization(epsilon=1e-6)(x + layers.Dropout(0.1)(y))
@@ -91,3 +90,20 @@ class KerasApi:
             x = layers.LayerNormalization(epsilon=1e-6)(x + layers.Dropout(0.1)(y))
         x = layers.GlobalAveragePooling1D()(x)
         return self.keras.Model(tokens, layers.Dense(2)(x))
+
+
+def _placed(keras: Any) -> Any:
+    """Return a layer that adds a trained vector to each of 128 places.
+
+    What an `Embedding` gives for plain numbers outside a layer is a constant: not trained, and in no cache of programs.
+    """
+
+    class Placed(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = keras.layers.Embedding(128, 128)
+
+        def call(self, x: Any) -> Any:
+            return x + self.table(keras.ops.arange(128))
+
+    return Placed()

@@ -17,7 +17,6 @@ from kerasmagic.assembly.vocabulary import own_layers, vocabulary
 from kerasmagic.core import tree
 from kerasmagic.core.layer import Layer
 from kerasmagic.core.random import SeedGenerator
-from kerasmagic.core.serialization import read_definitions_with
 from kerasmagic.core.symbolic import KerasTensor, infer_call
 from kerasmagic.foundation.errors import DefinitionError, InvalidArgument, ShapeMismatch, UnknownName
 from kerasmagic.foundation.registry import (
@@ -258,9 +257,6 @@ def read_definition(saved: Mapping[str, Any]) -> Any:
     namespace = {key: read_definition(use) for key, use in dict(saved.get("uses") or {}).items()}
     header, _, body = text.partition("\n")
     return define_layer(header, body, namespace)
-
-
-read_definitions_with(read_definition)
 
 
 class _StepBuilder(Builder):

@@ -1,4 +1,4 @@
-"""What layers and models can do once the language is there: write themselves down."""
+"""What layers and models do once the language is there: point at the line that data does not fit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Any
 from kerasmagic.assembly.blame import pointing
 from kerasmagic.assembly.layer import DefinedLayer
 from kerasmagic.assembly.python_source import Source
-from kerasmagic.assembly.to_python import layer_to_python, to_python
-from kerasmagic.assembly.to_text import to_text
-from kerasmagic.core.layer import Layer
 from kerasmagic.models import Model
 
 
@@ -24,10 +21,7 @@ def _class_to_python(cls: Any) -> str:
     return "\n".join(source.head()).rstrip() + "\n"
 
 
-# The library stands below the language and knows nothing of it, so its classes get these methods here.
-Layer.to_python = layer_to_python  # type: ignore[attr-defined]
-Model.to_python = to_python  # type: ignore[attr-defined]
-Model.to_text = to_text  # type: ignore[attr-defined]
+# The library stands below the language and knows nothing of it, so its classes get this here.
 for _name in ("fit", "evaluate", "predict", "train_on_batch", "__call__"):
     setattr(Model, _name, pointing(getattr(Model, _name)))
 DefinedLayer.to_python = classmethod(_class_to_python)  # type: ignore[attr-defined]

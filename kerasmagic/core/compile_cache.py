@@ -12,6 +12,7 @@ import hashlib
 import os
 import platform
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from kerasmagic.foundation.options import switched_off
 
 VARIABLE = "KERASMAGIC_COMPILE_CACHE"
 LARGEST = 512 * 2**20
+DAY = 24 * 3600
 
 
 def use_compile_cache(environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -48,7 +50,8 @@ def use_compile_cache(environment: Mapping[str, str] = os.environ) -> Path | Non
         return None
     if not os.access(folder, os.W_OK | os.X_OK):
         return None
-    prune(folder.parent, LARGEST)
+    if _due(folder.parent):
+        prune(folder.parent, LARGEST)
     config.update("jax_compilation_cache_dir", str(folder))
     # Most programs of small models compile in less than JAX's usual limits.
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in environment:
@@ -92,6 +95,20 @@ def prune(folder: Path, largest: int) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
             excess -= size
+
+
+def _due(folder: Path) -> bool:
+    """Whether nothing looked through ``folder`` for a day, and note that it is done now.
+
+    To ask the system for the size of 4,000 files takes 20 ms, and a day does not fill the folder.
+    """
+    note = folder / "pruned"
+    with contextlib.suppress(OSError):
+        if 0 <= time.time() - note.stat().st_mtime < DAY:
+            return False
+    with contextlib.suppress(OSError):
+        note.touch()
+    return True
 
 
 def fingerprint() -> str:

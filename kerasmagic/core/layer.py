@@ -19,7 +19,7 @@ from kerasmagic.foundation.arguments import deprecated
 from kerasmagic.foundation.errors import InvalidArgument, KerasMagicError
 from kerasmagic.foundation.registry import REGULARIZERS
 from kerasmagic.foundation.signature import signature
-from kerasmagic.foundation.views import displayed
+from kerasmagic.foundation.views import displayed, view
 
 _LOCKED = (
     "You cannot add new elements of state (variables or sub-layers) to a layer that is already built. "
@@ -431,6 +431,20 @@ class Layer(Configurable):
         if include_self:
             yield self
         yield from walk(self)
+
+    def to_python(self) -> str:
+        """Return the expression that makes this layer under Keras, below the imports and classes it needs.
+
+        Raises:
+            NotSerializable: If something in it cannot be written.
+
+        Example:
+
+        >>> import kerasmagic as keras
+        >>> print(keras.layers.Dense(3).to_python().splitlines()[-1])
+        layers.Dense(3)
+        """
+        return view("layer_to_python")(self)
 
     _repr_mimebundle_ = displayed("layer")
 

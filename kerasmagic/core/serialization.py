@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -28,17 +28,11 @@ from kerasmagic.foundation.errors import (
     did_you_mean,
 )
 from kerasmagic.foundation.registry import FAMILIES, MODELS, Family
+from kerasmagic.foundation.views import view
 
 _PLAIN = (str, int, float, bool, type(None))
 
-DefinitionReader = Callable[[Mapping[str, Any]], type]
 _consent: contextvars.ContextVar[bool] = contextvars.ContextVar("consent", default=False)
-_definition_readers: list[DefinitionReader] = []
-
-
-def read_definitions_with(reader: DefinitionReader) -> None:
-    """Say what makes a class from the definition that a file holds of it, once its owner has consented."""
-    _definition_readers[:] = [reader]
 
 
 def serialize_keras_object(obj: Any) -> Any:
@@ -308,9 +302,7 @@ def _defined(config: Mapping[str, Any]) -> Any:
             "To run it is to run code of the file.",
             hint="Run the definition in this notebook first, or pass `safe_mode=False` if you trust the file.",
         )
-    for reader in _definition_readers:
-        return reader(config["definition"])
-    return None
+    return view("read_definition")(config["definition"])
 
 
 def _unknown(kind: str, name: Any, module: Any) -> UnknownName:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import jax
 
 from kerasmagic.foundation.amount import ZERO, Amount
 
@@ -328,6 +330,22 @@ def _convolution(equation: Any) -> Amount:
         groups = equation.params["feature_group_count"]
         return Amount.product(*left, *window, out_features // groups)
     return Amount.product(*equation.outvars[0].aval.shape, *window, in_features)
+
+
+def inner_programs(equation: Any) -> Iterator[Any]:
+    """Yield the programs inside an operation of a program: bodies, branches, functions that it calls.
+
+    Example:
+
+    >>> program = jax.make_jaxpr(jax.jit(lambda x: 2 * x))(1.0)
+    >>> [inner.eqns[0].primitive.name for equation in program.eqns for inner in inner_programs(equation)]
+    ['mul']
+    """
+    # As `jax.extend.core.jaxprs_in_params`; to import that takes 40 ms.
+    for parameter in jax.tree.leaves(equation.params, is_leaf=lambda p: hasattr(p, "eqns")):
+        inner = getattr(parameter, "jaxpr", parameter)
+        if hasattr(inner, "eqns"):
+            yield inner
 
 
 def scan_counts(params: Mapping[str, Any]) -> tuple[int, int]:

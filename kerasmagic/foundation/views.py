@@ -1,6 +1,6 @@
-"""How objects of the library get themselves shown without knowing who shows them.
+"""How objects of the library get themselves shown, or written down, without knowing who does that.
 
-Views stand above the library and may be slow to import. The package names each one here as text;
+What does stands above the library and may be slow to import. The package names each such view here as text;
 the module is imported when the view is first asked for.
 """
 

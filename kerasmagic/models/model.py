@@ -351,6 +351,36 @@ class Model(Trainer):
         """Return the architecture as JSON text; ``kwargs`` are those of ``json.dumps``."""
         return json.dumps(serialize_keras_object(self), **kwargs)
 
+    def to_text(self) -> str:
+        """Return the definition of the model: the lines of a ``%%model`` cell.
+
+        Raises:
+            NotSerializable: If the language cannot say something in it.
+
+        Example:
+
+        >>> import kerasmagic as keras
+        >>> print(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).to_text(), end="")
+        Sequential
+        input 4
+        dense 2
+        """
+        return view("to_text")(self)
+
+    def to_python(self) -> str:
+        """Return Python that builds the same model under Keras; a layer of one's own is written with its class.
+
+        Raises:
+            NotSerializable: If something in it cannot be written.
+
+        Example:
+
+        >>> import kerasmagic as keras
+        >>> print(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).to_python().splitlines()[0])
+        import keras
+        """
+        return view("to_python")(self)
+
     def quantize(
         self, mode: Any = None, config: Any = None, filters: Any = None, *, type_check: bool = True
     ) -> None:

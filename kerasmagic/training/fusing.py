@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasmagic.core import tree
+from kerasmagic.core.work import inner_programs
 from kerasmagic.numerics import compiling
 from kerasmagic.training.compilations import Compilations
 from kerasmagic.training.data.arrays import standardize, to_device
@@ -110,7 +111,7 @@ class Programs:
             nothing = jax.tree.map(lambda one: jnp.zeros(size + one.shape, one.dtype), spec)
             return jax.lax.fori_loop(start, stop, body, (nothing, changing))
 
-        return jax.jit(many, donate_argnums=self._donate)
+        return compiling.program(many, self._donate)
 
 
 class Execution:
@@ -427,11 +428,8 @@ def _stack(batches: list[Any]) -> Any:
 
 def _has_convolution(jaxpr: Any) -> bool:
     """Whether a convolution is anywhere in a program, also inside the functions that it calls."""
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "conv_general_dilated":
-            return True
-        for parameter in jax.tree.leaves(equation.params, is_leaf=lambda p: hasattr(p, "eqns")):
-            inner = getattr(parameter, "jaxpr", parameter)
-            if hasattr(inner, "eqns") and _has_convolution(inner):
-                return True
-    return False
+    return any(
+        equation.primitive.name == "conv_general_dilated"
+        or any(map(_has_convolution, inner_programs(equation)))
+        for equation in jaxpr.eqns
+    )

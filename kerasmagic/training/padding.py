@@ -17,10 +17,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend import core as programs
 
 from kerasmagic.core.shapes import dimension
-from kerasmagic.core.work import scan_counts
+from kerasmagic.core.work import inner_programs, scan_counts
 from kerasmagic.foundation.amount import assuming, evaluate
 from kerasmagic.training.padding_rules import BODIES, NAME, Sum, is_open, per_sample, sums_of
 
@@ -86,7 +85,7 @@ def _check(jaxpr: Any) -> None:
     for equation in jaxpr.eqns:
         name = equation.primitive.name
         if name in BODIES:
-            for inner in programs.jaxprs_in_params(equation.params):
+            for inner in inner_programs(equation):
                 _check(inner)
         else:
             sums_of(equation)
@@ -109,7 +108,7 @@ class _Run:
         cut: dict[Any, Any] = {}
 
         def read(variable: Any) -> Any:
-            return variable.val if isinstance(variable, programs.Literal) else known[variable]
+            return variable.val if hasattr(variable, "val") else known[variable]
 
         for equation in jaxpr.eqns:
             operands = [read(variable) for variable in equation.invars]

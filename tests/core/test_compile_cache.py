@@ -72,6 +72,19 @@ class FakeJax:
         update = staticmethod(lambda name, value: None)
 
 
+def test_the_folder_is_looked_through_once_a_day(tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(compile_cache, "jax", FakeJax())
+    monkeypatch.setattr(compile_cache, "prune", lambda folder, largest: looked.append(folder))
+    for _ in range(3):
+        compile_cache.use_compile_cache({"KERASMAGIC_COMPILE_CACHE": str(tmp_path)})
+    assert looked == [tmp_path]
+    (note,) = (path for path in tmp_path.iterdir() if path.is_file())
+    os.utime(note, (note.stat().st_mtime - compile_cache.DAY,) * 2)
+    compile_cache.use_compile_cache({"KERASMAGIC_COMPILE_CACHE": str(tmp_path)})
+    assert looked == [tmp_path] * 2
+
+
 def test_the_least_used_programs_go_first(tmp_path):
     for age in range(5):
         path = tmp_path / "machine" / f"{age}"

@@ -16,6 +16,7 @@ from kerasmagic.core.random import SeedGenerator
 from kerasmagic.core.variable import Variable
 from kerasmagic.foundation.errors import UnknownName
 from kerasmagic.foundation.registry import INITIALIZERS
+from kerasmagic.initializers import drawn
 from tests.tools import public_names
 
 # The host rounds the multiplication and the addition of a range once, as XLA does where it fuses them.
@@ -131,11 +132,18 @@ def test_identity(keras, shape, dtype):
 def test_orthogonal(keras, shape):
     ours, theirs = pair(keras, "Orthogonal", {"gain": 1.5})
     value = ours(shape)
-    # Two LAPACKs factor the same matrix.
+    # Two ways to factor the same matrix.
     np.testing.assert_allclose(value, np.asarray(theirs(shape)), atol=2e-6)
     matrix = value.reshape(-1, shape[-1]) / 1.5
     gram = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
     np.testing.assert_allclose(gram, np.eye(len(gram)), atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", [(64, 256), (60, 60), (5, 0)])
+def test_orthogonal_matrices_of_any_size_are_made_alike(shape, monkeypatch):
+    small = initializers.Orthogonal(seed=2)(shape)
+    monkeypatch.setattr(drawn, "LARGEST_BY_ROWS", -1)
+    np.testing.assert_allclose(small, initializers.Orthogonal(seed=2)(shape), atol=2e-5)
 
 
 def test_orthogonal_in_half_precision():
