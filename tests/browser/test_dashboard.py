@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.lab import Lab, NotebookPage, opened
 
@@ -137,7 +137,7 @@ def check_saved(notebook: NotebookPage) -> Locator:
     assert root.get_attribute("data-state") == "finished"
     assert progress(root) == 100
     assert root.locator("[data-figure=epoch] .km-value").inner_text() == "100"
-    assert notebook.page.locator(".km-object").count() == 2
+    expect(notebook.page.locator(".km-object")).to_have_count(2)
     assert notebook.page.locator(".km-shape-table").count() == 1
     return root
 
