@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kerasmagic.foundation.collector import no_collection as _no_collection
+
+with _no_collection():
+    # Brings JAX and nearly all of the package.
+    from kerasmagic import models as models
+
 from kerasmagic import activations as activations
 from kerasmagic import backend as backend
 from kerasmagic import callbacks as callbacks
@@ -20,7 +26,6 @@ from kerasmagic import layers as layers
 from kerasmagic import losses as losses
 from kerasmagic import metrics as metrics
 from kerasmagic import mixed_precision as mixed_precision
-from kerasmagic import models as models
 from kerasmagic import ops as ops
 from kerasmagic import optimizers as optimizers
 from kerasmagic import quantizers as quantizers

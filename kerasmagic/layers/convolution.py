@@ -20,6 +20,7 @@ from kerasmagic.foundation.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZER
 from kerasmagic.layers.base import LibraryLayer
 from kerasmagic.layers.kernel import KernelLayer
 from kerasmagic.numerics import convolution as numerics
+from kerasmagic.numerics.contraction import add_bias
 from kerasmagic.numerics.windows import channel_axis, reach, require_room, spatial_axes
 
 _FAMILIES = {"initializer": INITIALIZERS, "regularizer": REGULARIZERS, "constraint": CONSTRAINTS}
@@ -103,7 +104,7 @@ class SlidingKernel(LibraryLayer):
             bias = self.bias.value
             if self.data_format == "channels_first":
                 bias = jnp.reshape(bias, (-1,) + (1,) * self.rank)
-            outputs = outputs + bias
+            outputs = add_bias(outputs, bias)
         return self.activation(outputs)
 
 

@@ -17,7 +17,7 @@ from kerasmagic.foundation.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZER
 from kerasmagic.layers.kernel import Product
 from kerasmagic.layers.quantizable import QuantizableLayer
 from kerasmagic.layers.quantized_kernel import Layout
-from kerasmagic.numerics.contraction import EinsumPlan, align, dense, plan_einsum
+from kerasmagic.numerics.contraction import EinsumPlan, add_bias, align, dense, plan_einsum
 
 
 class _KernelAndBias(QuantizableLayer):
@@ -73,7 +73,7 @@ class _KernelAndBias(QuantizableLayer):
 
     def _finish(self, product: Any) -> Any:
         bias = self.bias
-        return self.activation(product if bias is None else product + self.form.bias(bias.value))
+        return self.activation(product if bias is None else add_bias(product, self.form.bias(bias.value)))
 
 
 _ROWS = Product(dense)

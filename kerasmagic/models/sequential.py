@@ -171,6 +171,11 @@ class Sequential(Model):
             x = layer(x)
         return x
 
+    def _outputs_for(self, inputs: Any) -> Any:
+        graph = self._graph if type(self).call is Sequential.call else None
+        known = None if graph is None else graph.known_outputs(inputs)
+        return super()._outputs_for(inputs) if known is None else known
+
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """Return nothing: the mask of the output was set by the layers inside."""
         return None

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from kerasmagic.foundation.errors import ShapeMismatch
+from kerasmagic.numerics.compiling import traced_once
 
 
 def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
@@ -21,8 +22,8 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     [-0.2, 0.5, 6.0]
     """
     if max_value is None and threshold == 0:
-        return jax.nn.leaky_relu(x, negative_slope) if negative_slope else jax.nn.relu(x)
-    positive = jnp.where(x > threshold, x, 0) if threshold else jax.nn.relu(x)
+        return jax.nn.leaky_relu(x, negative_slope) if negative_slope else _positive(x)
+    positive = jnp.where(x > threshold, x, 0) if threshold else _positive(x)
     if max_value is not None:
         # The gradient at the very limit is 0 for `relu6`, half for `clip`: Keras has both.
         at_six = max_value == 6 and not threshold
@@ -31,7 +32,18 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
         )
     if not negative_slope:
         return positive
-    return positive - negative_slope * jax.nn.relu(threshold - x)
+    return positive - negative_slope * _positive(threshold - x)
+
+
+@traced_once()
+def _positive(x: Any) -> Any:
+    """Return ``max(x, 0)``, NaN where ``x`` is, with a gradient of 0 at 0.
+
+    What ``jax.nn.relu`` computes, but no function with a derivative of its own, which takes three times as long
+    to trace.
+    """
+    zero = jax.lax.full_like(x, 0)
+    return jax.lax.select(jax.lax.le(x, zero), zero, x)
 
 
 def soft_shrink(x: Any, threshold: float = 0.5) -> Any:

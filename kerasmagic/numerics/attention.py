@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kerasmagic.numerics.compiling import traced_once
+
 Array = jax.Array
 
 
@@ -118,21 +120,37 @@ def multi_head_attention(
     >>> [y.shape for y in multi_head_attention(x, x[:, :, :2], x[:, :, :2])]
     [(2, 5, 4, 8), (2, 4, 5, 5)]
     """
-    # Heads before positions: then both products are of plain matrices, which is much faster than the einsum.
-    q, k, v = (_heads_first(x, axes) for x in (query, key, value))
-    heads, key_heads = q.shape[-3], k.shape[-3]
-    sizes = [query.shape[a] for a in axes], [key.shape[a] for a in axes]
-    # Heads that share a key stand one below the other, as more queries.
-    together = (*q.shape[:-3], key_heads, -1, q.shape[-1])
-    scores = jnp.matmul(jnp.reshape(q * scale, together), jnp.swapaxes(k, -1, -2))
-    scores = jnp.reshape(scores, (*q.shape[:-3], heads, *sizes[0], *sizes[1]))
-    flat = (*q.shape[:-3], heads, q.shape[-2], k.shape[-2])
-    mask = _flat_mask(mask, scores.shape, len(axes), flat)
-    weights = masked_softmax(jnp.reshape(scores, flat), mask, zero_masked=zero_masked)
+    axes = tuple(axes)
+    weights = _weights(query, key, mask, axes=axes, scale=scale, zero_masked=zero_masked)
     used = weights if drop is None else drop(weights)
-    output = jnp.matmul(jnp.reshape(used, (*together[:-1], k.shape[-2])), v)
-    output = jnp.reshape(output, (*q.shape[:-1], v.shape[-1]))
-    return _heads_last(output, axes, sizes[0]), jnp.reshape(weights, scores.shape)
+    sizes = tuple(query.shape[a] for a in axes)
+    whole = (*weights.shape[:-2], *sizes, *(key.shape[a] for a in axes))
+    return _weighted(used, value, axes=axes, sizes=sizes), jnp.reshape(weights, whole)
+
+
+@traced_once("axes", "scale", "zero_masked")
+def _weights(
+    query: Array, key: Array, mask: Array | None, *, axes: tuple[int, ...], scale: float, zero_masked: bool
+) -> Array:
+    """Return the weights ``(batch, *others, heads, positions of queries, positions of keys)``."""
+    # Heads before positions: then both products are of plain matrices, which is much faster than the einsum.
+    q, k = _heads_first(query, axes), _heads_first(key, axes)
+    # Heads that share a key stand one below the other, as more queries.
+    together = (*q.shape[:-3], k.shape[-3], -1, q.shape[-1])
+    scores = jnp.matmul(jnp.reshape(q * scale, together), jnp.swapaxes(k, -1, -2))
+    flat = (*q.shape[:-1], k.shape[-2])
+    whole = (*q.shape[:-2], *(query.shape[a] for a in axes), *(key.shape[a] for a in axes))
+    mask = _flat_mask(mask, whole, len(axes), flat)
+    return masked_softmax(jnp.reshape(scores, flat), mask, zero_masked=zero_masked)
+
+
+@traced_once("axes", "sizes")
+def _weighted(weights: Array, value: Array, *, axes: tuple[int, ...], sizes: tuple[Any, ...]) -> Array:
+    """Return the values weighted, shape ``(batch, ..., heads, value_dim)``."""
+    v = _heads_first(value, axes)
+    together = (*weights.shape[:-3], v.shape[-3], -1, v.shape[-2])
+    output = jnp.matmul(jnp.reshape(weights, together), v)
+    return _heads_last(jnp.reshape(output, (*weights.shape[:-1], v.shape[-1])), axes, sizes)
 
 
 def _flat_mask(mask: Array | None, scores: tuple[Any, ...], axes: int, flat: tuple[Any, ...]) -> Array | None:

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _LEVEL = "xla_backend_optimization_level"
 CPU_OPTIONS = {
@@ -27,6 +29,26 @@ CPU_OPTIONS = {
     "xla_cpu_prefer_vector_width": "512",
     _LEVEL: "1",
 }
+
+
+def traced_once(*fixed: str) -> Callable[[F], F]:
+    """Let JAX keep the trace of a function, and of its gradient, for arguments of the same shapes.
+
+    For the arithmetic that a model's layers repeat: what is compiled stays the same, but to trace 200 dense layers
+    takes 0.6 of the time (``python -m benchmarks.growth depth``).
+
+    Args:
+        fixed: The names of arguments that are no arrays; they must be hashable.
+
+    Example:
+
+    >>> @traced_once("factor")
+    ... def scaled(x, factor):
+    ...     return factor * x
+    >>> int(scaled(3, factor=2))
+    6
+    """
+    return functools.partial(jax.jit, static_argnames=fixed)  # type: ignore[return-value]
 
 
 def program(function: Callable[..., Any], donate: Sequence[int] = ()) -> Any:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from kerasmagic.numerics.bernoulli import bernoulli
+from kerasmagic.numerics.compiling import traced_once
 
 # Where the SELU function ends at the left: the value that alpha dropout puts in place of what it drops.
 _SELU_LIMIT = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
@@ -44,6 +45,11 @@ def dropout(key: Array, x: Array, rate: float, shape: Sequence[Any]) -> Array:
     >>> sorted(set(y.tolist()))
     [0.0, 2.0]
     """
+    return _dropout(key, x, rate, tuple(shape))
+
+
+@traced_once("rate", "shape")
+def _dropout(key: Array, x: Array, rate: float, shape: tuple[Any, ...]) -> Array:
     keep = bernoulli(key, 1.0 - rate, shape)
     return jnp.where(keep, x / jnp.asarray(1.0 - rate, x.dtype), jnp.zeros((), x.dtype))
 

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from kerasmagic.numerics.compiling import traced_once
+
 
 def moments(
     x: Array, axes: Sequence[int], mask: Array | None = None, epsilon: float = 1e-7
@@ -83,11 +85,17 @@ def layer_normalization(
     >>> layer_normalization(jnp.array([[1.0, 3.0]]), None, None, [-1], 0.0).tolist()
     [[-1.0, 1.0]]
     """
+    return _layer_normalization(x, gamma, beta, tuple(axes), epsilon)
+
+
+@traced_once("axes", "epsilon")
+def _layer_normalization(
+    x: Array, gamma: Array | None, beta: Array | None, axes: tuple[int, ...], epsilon: float
+) -> Array:
     y = wide(x)
-    mean, variance = moments(y, tuple(axes))
-    return standardize(y, mean, variance, along(gamma, y, axes), along(beta, y, axes), epsilon).astype(
-        x.dtype
-    )
+    mean, variance = moments(y, axes)
+    y = standardize(y, mean, variance, along(gamma, y, axes), along(beta, y, axes), epsilon)
+    return y.astype(x.dtype)
 
 
 def variance_scaling(x: Array, gamma: Array | None, axes: Sequence[int], epsilon: float) -> Array:
@@ -106,8 +114,13 @@ def rms_normalization(x: Array, scale: Array | None, axes: Sequence[int], epsilo
     >>> rms_normalization(jnp.array([[3.0, 3.0]]), None, [-1], 0.0).tolist()
     [[1.0, 1.0]]
     """
+    return _rms_normalization(x, scale, tuple(axes), epsilon)
+
+
+@traced_once("axes", "epsilon")
+def _rms_normalization(x: Array, scale: Array | None, axes: tuple[int, ...], epsilon: float) -> Array:
     y = wide(x)
-    y = y * jax.lax.rsqrt(jnp.mean(jnp.square(y), tuple(axes), keepdims=True) + epsilon)
+    y = y * jax.lax.rsqrt(jnp.mean(jnp.square(y), axes, keepdims=True) + epsilon)
     factor = along(scale, y, axes)
     return (y if factor is None else y * factor).astype(x.dtype)
 

@@ -20,7 +20,7 @@ hard_sigmoid = unary("hard_sigmoid", jax.nn.hard_sigmoid, "``relu6(x + 3) / 6``"
 hard_silu = hard_swish = unary("hard_silu", jax.nn.hard_silu, "``x * hard_sigmoid(x)``")
 hard_tanh = unary("hard_tanh", jax.nn.hard_tanh, "``x``, cut off at -1 and 1")
 log_sigmoid = unary("log_sigmoid", jax.nn.log_sigmoid, "the logarithm of ``sigmoid(x)``")
-relu = unary("relu", jax.nn.relu, "``max(x, 0)``")
+relu = unary("relu", activations.relu, "``max(x, 0)``")
 relu6 = unary("relu6", jax.nn.relu6, "``min(max(x, 0), 6)``")
 selu = unary("selu", jax.nn.selu, "a scaled ``elu`` that keeps mean 0 and variance 1")
 sigmoid = unary("sigmoid", jax.nn.sigmoid, "``1 / (1 + exp(-x))``")

@@ -64,6 +64,11 @@ class Adam(Optimizer):
     def slot_groups(self) -> Sequence[Mapping[str, float]]:
         return [{"momentum": 0.0, "velocity": 0.0}, *([{"velocity_hat": 0.0}] if self.amsgrad else [])]
 
+    def corrected_rate(self, step: Any, learning_rate: Any) -> Any:
+        # The bias correction is in the rate: epsilon is added before it, as in the paper's second form.
+        # `optax.scale_by_adam` adds it after: steps differ where gradients are as small as epsilon.
+        return learning_rate * jnp.sqrt(1 - left_of(self.beta_2, step)) / (1 - left_of(self.beta_1, step))
+
     def update(
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
@@ -72,10 +77,7 @@ class Adam(Optimizer):
         new = {"momentum": m, "velocity": v}
         if self.amsgrad:
             v = new["velocity_hat"] = jnp.maximum(slots["velocity_hat"], v)
-        # The bias correction is in the rate: epsilon is added before it, as in the paper's second form.
-        # `optax.scale_by_adam` adds it after: steps differ where gradients are as small as epsilon.
-        rate = learning_rate * jnp.sqrt(1 - left_of(self.beta_2, step)) / (1 - left_of(self.beta_1, step))
-        return value - m * rate / (jnp.sqrt(v) + self.epsilon), new
+        return value - m * learning_rate / (jnp.sqrt(v) + self.epsilon), new
 
 
 class AdamW(Adam):

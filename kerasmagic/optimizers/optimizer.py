@@ -121,9 +121,18 @@ class Optimizer(OptimizerState):
             value: The variable's value.
             slots: The variable's slots by name.
             step: How many updates there were with this one, a float of shape ``()``: 1 at first.
-            learning_rate: The learning rate, shape ``()``, of ``value``'s dtype.
+            learning_rate: What ``corrected_rate`` made of the learning rate, shape ``()``, of ``value``'s dtype.
         """
         raise NotImplementedError(f"Optimizer {type(self).__name__} does not implement `update`.")
+
+    def corrected_rate(self, step: Any, learning_rate: Any) -> Any:
+        """Return the learning rate that ``update`` is given: what is the same for all variables is computed once.
+
+        Args:
+            step: As for ``update``.
+            learning_rate: The learning rate, shape ``()``, of the dtype of the variables.
+        """
+        return learning_rate
 
     # Building
 
@@ -230,12 +239,20 @@ class Optimizer(OptimizerState):
         rule, step = self._rule, self.iterations + 1
         if isinstance(step, Tracer):
             rule = _traced_once(rule)
+        rates: dict[Any, tuple[Any, Any]] = {}
         for gradient, variable in zip(grads, variables, strict=True):
-            self._update_by(rule, gradient, variable, step, learning_rate)
+            if variable.dtype not in rates:
+                rates[variable.dtype] = self._step_and_rate(step, learning_rate, variable.dtype)
+            self._update_by(rule, gradient, variable, *rates[variable.dtype])
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Update one variable and its slots."""
-        self._update_by(self._rule, gradient, variable, self.iterations + 1, learning_rate)
+        step_and_rate = self._step_and_rate(self.iterations + 1, learning_rate, variable.dtype)
+        self._update_by(self._rule, gradient, variable, *step_and_rate)
+
+    def _step_and_rate(self, step: Any, learning_rate: Any, dtype: Any) -> tuple[Any, Any]:
+        step = jnp.asarray(step, dtype)
+        return step, self.corrected_rate(step, jnp.asarray(learning_rate, dtype))
 
     def _update_by(
         self, rule: Callable[..., Any], gradient: Any, variable: Variable, step: Any, learning_rate: Any
@@ -252,8 +269,7 @@ class Optimizer(OptimizerState):
         self, gradient: Any, value: Any, slots: dict[str, Any], step: Any, learning_rate: Any
     ) -> tuple[Any, dict[str, Any]]:
         """Call ``update`` with everything in the dtype of the variable."""
-        gradient, step, rate = (jnp.asarray(x, value.dtype) for x in (gradient, step, learning_rate))
-        return self.update(gradient, value, slots, step, rate)
+        return self.update(jnp.asarray(gradient, value.dtype), value, slots, step, learning_rate)
 
     def _accumulate(self, grads: list[Any], variables: list[Variable], steps: int) -> None:
         sums = [self._accumulated_gradients[self._get_variable_index(v)] for v in variables]

@@ -10,6 +10,8 @@ from typing import Any
 
 import jax
 
+from kerasmagic.foundation.collector import no_collection
+
 
 @dataclasses.dataclass(frozen=True)
 class Compilation:
@@ -73,7 +75,8 @@ class Compilations:
             return
         reason = self._why(form)
         begin = time.perf_counter()
-        yield
+        with no_collection():
+            yield
         self._seen[key] = form
         self._note(Compilation(self._program, reason, time.perf_counter() - begin))
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from kerasmagic.core import tree
 from kerasmagic.core.work import inner_programs
+from kerasmagic.foundation.collector import no_collection
 from kerasmagic.numerics import compiling
 from kerasmagic.training.compilations import Compilations
 from kerasmagic.training.data.arrays import standardize, to_device
@@ -224,6 +225,7 @@ class Execution:
             for batch in batches:
                 yield [self._single(batch, cut)]
 
+    @no_collection()
     def _padded(self, state: TrainState, batch: Any) -> Programs | None:
         """Return programs that are told how many samples count; ``None`` where that cannot be had."""
         form = jax.tree.structure(batch), *((leaf.shape[1:], leaf.dtype) for leaf in jax.tree.leaves(batch))
@@ -233,6 +235,7 @@ class Execution:
             self._told[form] = step and Programs(step, self._donate, self._collect)
         return self._told[form]
 
+    @no_collection()
     def _judge(self, state: TrainState, batch: Any, told: Programs | None) -> bool:
         """Whether a loop over steps costs no more than the steps, judged by what a step computes."""
         # The programs that are going to run, so that they need not be traced again.

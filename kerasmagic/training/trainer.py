@@ -421,8 +421,7 @@ class Trainer(Programs):
         kinds = tuple((np.shape(leaf)[1:], getattr(leaf, "dtype", None)) for leaf in leaves)
         if y is not None and kinds not in compiled.fitting:
             inputs, targets = (tree.map_structure(_open_batch, part) for part in (x, y))
-            options = {"training": False} if "training" in self._call_signature.parameters else {}
-            outputs = self.compute_output_spec(inputs, **options)
+            outputs = self._outputs_for(inputs)
             if compiled.loss is not None:
                 if not compiled.loss.built:
                     compiled.loss.build(targets, outputs)
@@ -433,6 +432,11 @@ class Trainer(Programs):
             compiled.fitting.add(kinds)
         if compiled.optimizer is not None:
             compiled.optimizer.keep_up_with(self.trainable_variables)
+
+    def _outputs_for(self, inputs: Any) -> Any:
+        """Return symbolic outputs for symbolic inputs."""
+        options = {"training": False} if "training" in self._call_signature.parameters else {}
+        return self.compute_output_spec(inputs, **options)
 
     def _check_labels(self, y: Any) -> None:
         loss = self._require_compiled("fit").loss
