@@ -4,6 +4,7 @@ A dispatch costs about as much as a step of a small model, so many steps go to t
 over stacked batches (``python -m benchmarks steady``: 1.5 times the speed for a small MLP, several times for a
 tiny one). Gradients of convolutions are slow inside a loop on CPUs (XLA takes another kernel for them there), so
 the steps of a convolutional model go one at a time, or written out one after the other where a user asks for many.
+To compile a loop takes longer than the step alone: where there are only few steps to take, they go one at a time too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from kerasmagic.numerics import compiling
 from kerasmagic.training.compilations import Compilations
 from kerasmagic.training.data.arrays import standardize, to_device
 from kerasmagic.training.data.table import Picked, Table
-from kerasmagic.training.pace import MOST_STEPS, Pace
+from kerasmagic.training.pace import MOST_STEPS, Pace, steps_to_pay
 from kerasmagic.training.padding import padded
 from kerasmagic.training.state import TrainState
 
@@ -152,6 +153,9 @@ class Execution:
         # Whether a loop over steps is a good program; not known before there is a batch.
         self.loops_well: bool | None = None
         self._result_bytes = 0
+        # From how many steps on a loop saves what it takes longer to compile, and the steps that went alone so far.
+        self._steps_to_pay = 0
+        self._steps_alone = 0
 
     def pace(self, watched: bool) -> Pace:
         """Return how many steps are to go to the device at a time.
@@ -185,6 +189,7 @@ class Execution:
         room: Callable[[int], int] = lambda steps: steps,
         samples: int | None = None,
         batch_size: int | None = None,
+        expected: int | None = None,
     ) -> Iterator[list[Dispatch]]:
         """Yield the programs that take a step on each batch, in groups that belong together.
 
@@ -199,6 +204,7 @@ class Execution:
             room: From how many steps a group would take to how many it may; asked before each group.
             samples: How many samples there will be, if known; the last batch may be smaller than the others.
             batch_size: How many samples these have, if known before there is one.
+            expected: How many steps the whole run takes, if known: few do not pay for a loop.
         """
         first = next(batches, None)
         if first is None:
@@ -214,7 +220,7 @@ class Execution:
         if pace.fixed is not None:
             while group := list(itertools.islice(batches, room(pace.fixed))):
                 yield list(self._group(group, pace.fixed, cut))
-        elif table is not None and self.loops_well and not alone:
+        elif table is not None and self.loops_well and not alone and self._pays(cut, expected):
             # Results that are collected take memory; of batches only the rows are held, and one size will do.
             room_for = LARGEST_STACK // max(1, self._result_bytes)
             size = max(1, min(MOST_STEPS, room_for, _power_of_two(steps))) if self._collect else MOST_STEPS
@@ -224,6 +230,13 @@ class Execution:
         else:
             for batch in batches:
                 yield [self._single(batch, cut)]
+                self._steps_alone += 1
+
+    def _pays(self, cut: _Cut, expected: int | None) -> bool:
+        """Whether a loop is there already, or saves as much time as it takes to compile."""
+        if expected is None or "loop" in vars(cut.told or self._plain):
+            return True
+        return max(expected, self._steps_alone) >= self._steps_to_pay
 
     @no_collection()
     def _padded(self, state: TrainState, batch: Any) -> Programs | None:
@@ -244,6 +257,8 @@ class Execution:
             self._parts.fixed(state), self._parts.changing(state), batch, *count
         )
         self._result_bytes = sum(one.size * one.dtype.itemsize for one in jax.tree.leaves(result))
+        arrays = len(jax.tree.leaves(self._parts.changing(state)))
+        self._steps_to_pay = steps_to_pay(_operations(program.jaxpr), arrays)
         return jax.default_backend() != "cpu" or not _has_convolution(program.jaxpr)
 
     def _single(self, batch: Any, cut: _Cut) -> Dispatch:
@@ -427,6 +442,11 @@ def _stack(batches: list[Any]) -> Any:
         return jnp.stack(leaves) if isinstance(leaves[0], jax.Array) else np.stack(leaves)
 
     return tree.map_structure(stack, *batches)
+
+
+def _operations(jaxpr: Any) -> int:
+    """Return how many operations a program has, those of the functions that it calls among them."""
+    return sum(1 + sum(map(_operations, inner_programs(equation))) for equation in jaxpr.eqns)
 
 
 def _has_convolution(jaxpr: Any) -> bool:

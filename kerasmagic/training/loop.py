@@ -47,6 +47,11 @@ class Plan:
     validates: Callable[[int], bool] = lambda epoch: True
     replay: Sequence[Intervention] = ()
 
+    @property
+    def total_steps(self) -> int | None:
+        """The batches of all epochs from number 0 on, if they are known; a run that goes on has those of the whole."""
+        return self.known_steps and self.known_steps * self.epochs
+
 
 class _Rest(Iterator[Any]):
     """Batches, those that were taken but not used among them.
@@ -254,6 +259,7 @@ class TrainingRun:
                 room=room,
                 samples=self.source.samples,
                 batch_size=self.source.batch_size,
+                expected=self.plan.total_steps,
             ):
                 yield group
                 rest.drop(sum(dispatch.steps for dispatch in group))

@@ -39,14 +39,24 @@ class Measurement:
         source: The data.
         steps: Batches to take; all when ``None``.
         callbacks: A list of callbacks as one.
+        times: How often this is done to the same data.
     """
 
-    def __init__(self, model: Any, execution: Execution, source: Any, steps: int | None, callbacks: Any):
+    def __init__(
+        self,
+        model: Any,
+        execution: Execution,
+        source: Any,
+        steps: int | None,
+        callbacks: Any,
+        times: int = 1,
+    ):
         self.model = model
         self.execution = execution
         self.source = source
         self.steps = steps
         self.callbacks = callbacks
+        self.times = times
         self.variables = variables_of(model)
         self.state: Any = None
         self.ahead = False
@@ -69,6 +79,7 @@ class Measurement:
             known,
             samples=self.source.samples,
             batch_size=self.source.batch_size,
+            expected=known and known * self.times,
         )
         return pace, groups
 

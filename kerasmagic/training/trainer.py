@@ -222,7 +222,7 @@ class Trainer(Programs):
         validate = None
         if validation_data is not None:
             options = {"batch_size": validation_batch_size or batch_size, "steps": validation_steps}
-            validate = self._validator(validation_data, options)
+            validate = self._validator(validation_data, options, epochs)
         steps = steps_per_epoch or source.steps
         self.stop_training = False
         self._resumed = None
@@ -273,7 +273,7 @@ class Trainer(Programs):
             time=time.time(),
         )
 
-    def _validator(self, data: Any, options: dict[str, Any]) -> Callable[[Any], dict[str, float]]:
+    def _validator(self, data: Any, options: dict[str, Any], times: int) -> Callable[[Any], dict[str, float]]:
         x, y, weight = step_parts(data)
         source = as_source(x, y, weight, **options)
         if source.arrays is not None:  # What does not fit is said before the first epoch.
@@ -282,7 +282,8 @@ class Trainer(Programs):
         def validate(callbacks: Any) -> dict[str, float]:
             self.stop_evaluating = False
             execution = self.make_test_function()
-            return measuring.Measurement(self, execution, source, options["steps"], callbacks).evaluate()
+            steps = options["steps"]
+            return measuring.Measurement(self, execution, source, steps, callbacks, times).evaluate()
 
         return validate
 

@@ -147,6 +147,46 @@ def test_rows_of_a_table_go_to_the_device_many_at_a_time():
     assert execution._plain.step._cache_size() == 1  # type: ignore[attr-defined]
 
 
+def test_few_steps_go_alone_and_many_in_a_loop(monkeypatch):
+    monkeypatch.setattr(fusing, "steps_to_pay", lambda operations, arrays: 25)
+    execution, _ = counting_execution()
+    table = Table(np.arange(100, dtype="float32"))
+
+    def looped(expected):
+        assert total_of(execution, rows_of(100, 10), Pace(None), table=table, expected=expected)[0] == 4950.0
+        return "loop" in vars(execution._plain)
+
+    # Ten steps each: in the end too many went alone.
+    assert [looped(24) for _ in range(4)] == [False, False, False, True]
+    execution, _ = counting_execution()
+    assert [looped(25), looped(1)] == [True, True]
+    execution, _ = counting_execution()
+    assert looped(None)
+
+
+@pytest.mark.few_steps
+def test_a_run_and_its_validation_choose_by_all_their_epochs():
+    def looped(epochs, fit=1):
+        model = make_model()
+        for _ in range(fit):
+            history = model.fit(
+                X, Y, batch_size=8, epochs=epochs, verbose=0, validation_data=(X, Y), validation_batch_size=8
+            )
+        assert fit > 1 or sorted(one.program for one in history.compilations) == ["test", "train"]
+        programs = model.make_train_function(), model.make_test_function()
+        return ["loop" in vars(next(iter(made._told.values()))) for made in programs]
+
+    few = make_model()
+    few.fit(X, Y, batch_size=8, verbose=0, validation_data=(X, Y), validation_batch_size=8)
+    trains, tests = few.make_train_function()._steps_to_pay, few.make_test_function()._steps_to_pay
+    assert 10 < tests < trains
+    assert looped(1) == [False, False]
+    assert looped(-(-tests // 10)) == [False, True]
+    assert looped(-(-trains // 10)) == [True, True]
+    # A cell that is run again and again.
+    assert looped(1, fit=-(-trains // 10) + 1) == [True, True]
+
+
 def test_a_partial_batch_may_come_first():
     execution, _ = counting_execution()
     table = Table(np.arange(20, dtype="float32"))
