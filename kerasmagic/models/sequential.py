@@ -40,12 +40,15 @@ class Sequential(Model):
         self.supports_masking = True
         self.__dict__["_stack"] = []
         self.__dict__["_graph"] = None
+        self.__dict__["_below"] = None
         for layer in layers or []:
             self.add(layer, rebuild=False)
         self._rebuild()
 
     _stack: list[Layer]
     _graph: Graph | None
+    # The graph of all layers but the last, while that one is put on top.
+    _below: Graph | None
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer on top."""
@@ -71,7 +74,7 @@ class Sequential(Model):
         self._tracker.track(layer)
         self._stack.append(layer)
         if rebuild:
-            self._rebuild()
+            self._rebuild(self._graph)
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Take the top layer off and return it."""
@@ -81,13 +84,19 @@ class Sequential(Model):
             self._rebuild()
         return layer
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, below: Graph | None = None) -> None:
+        """Draw the graph; ``below`` may be that of all layers but the last."""
         self.built = False
         self.__dict__["_graph"] = None
         first = self._stack[0] if self._stack else None
         shape = first.batch_shape if isinstance(first, InputLayer) else getattr(first, "input_shape", None)
         if shape is not None and len(self._stack) > 1:
-            self.build(shape)
+            fits = below is not None and len(below.nodes) == len(self._stack) - 1
+            self.__dict__["_below"] = below if fits else None
+            try:
+                self.build(shape)
+            finally:
+                self.__dict__["_below"] = None
 
     @property
     def layers(self) -> list[Layer]:
@@ -108,7 +117,10 @@ class Sequential(Model):
             self._tracker.stores["layers"][1].insert(0, layer)
             self._stack.insert(0, layer)
         inputs = x = self._stack[0].output
-        for layer in self._stack[1:]:
+        above = self._stack[1:]
+        if self._below is not None:
+            x, above = self._below.outputs_struct, self._stack[-1:]
+        for layer in above:
             x = layer(x)
         self.__dict__["_graph"] = Graph(inputs, x)
 

@@ -177,3 +177,36 @@ def test_rows_name_open_dimensions():
     x = keras.Input((None, 8))
     model = keras.Model(x, layers.Dense(3)(x))
     assert [row.output_shape for row in model.rows()] == [("batch", "time", 8), ("batch", "time", 3)]
+
+
+def test_a_layer_put_on_top_is_drawn_alone():
+    calls = []
+
+    class Counted(layers.Dense):
+        def call(self, inputs, training=None):
+            calls.append(self.name)
+            return super().call(inputs, training)
+
+    names = [f"d{i}" for i in range(6)]
+    model = keras.Sequential([keras.Input((3,))])
+    for name in names:
+        model.add(Counted(2, name=name))
+    assert calls == names
+    assert [len(layer._inbound_nodes) for layer in model.layers] == [1] * 6
+    assert model.weights[-1].path == f"{model.name}/d5/bias"
+    x = np.ones((4, 3), "float32")
+    expected = x
+    for layer in model.layers:
+        expected = layer(expected)
+    np.testing.assert_allclose(model(x), expected, rtol=1e-6)
+    # Layers that were put on without being drawn are drawn with the next.
+    model.add(Counted(5, name="silent"), rebuild=False)
+    model.add(Counted(7, name="last"))
+    assert model.output_shape == (None, 7)
+    model.pop()
+    assert model.output_shape == (None, 5)
+    with pytest.raises(ValueError, match="incompatible"):
+        model.add(layers.Conv1D(2, 3, name="wrong"))
+    model.pop()
+    assert model.output_shape == (None, 5)
+    assert model.predict(x, verbose=0).shape == (4, 5)
