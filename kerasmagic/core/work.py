@@ -213,7 +213,7 @@ class _Walk:
         elif name in _CHECKPOINTS:
             return self._checkpoint(equation, operands)
         else:
-            inner = _inner(equation)
+            inner = next(inner_programs(equation), None)
             if inner is not None:
                 return self.run(inner, operands)
         live = [x for x in operands if x is not None]
@@ -305,14 +305,6 @@ def _inputs_of(value: _Value | None, kept: Mapping[int, _Value]) -> tuple[int, .
         else:
             stack.extend(each.sources)
     return tuple(sorted(found))
-
-
-def _inner(equation: Any) -> Any:
-    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        inner = equation.params.get(key)
-        if inner is not None:
-            return getattr(inner, "jaxpr", inner)
-    return None
 
 
 def _dot(equation: Any) -> Amount:

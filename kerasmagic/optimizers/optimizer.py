@@ -238,7 +238,7 @@ class Optimizer(OptimizerState):
             return
         rule, step = self._rule, self.iterations + 1
         if isinstance(step, Tracer):
-            rule = _traced_once(rule)
+            rule = _traced_by_shape(rule)
         rates: dict[Any, tuple[Any, Any]] = {}
         for gradient, variable in zip(grads, variables, strict=True):
             if variable.dtype not in rates:
@@ -424,7 +424,7 @@ class Optimizer(OptimizerState):
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
 
-def _traced_once(rule: Callable[..., Any]) -> Callable[..., Any]:
+def _traced_by_shape(rule: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``rule`` for use in a trace: variables of one shape share one trace of it.
 
     What is compiled stays the same. To trace and lower 200 dense layers with Adam takes 2.4 seconds in place of 4.2

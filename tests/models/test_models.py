@@ -210,3 +210,32 @@ def test_a_layer_put_on_top_is_drawn_alone():
     model.pop()
     assert model.output_shape == (None, 5)
     assert model.predict(x, verbose=0).shape == (4, 5)
+
+
+@pytest.mark.parametrize("kind", ["sequential", "functional", "own call"])
+def test_shapes_that_the_graph_knows_are_not_inferred_again(kind):
+    calls = []
+
+    class Counted(layers.Dense):
+        def call(self, inputs, training=None):
+            calls.append(inputs.shape)
+            return super().call(inputs, training)
+
+    class Doubled(keras.Sequential):
+        def call(self, inputs, training=None, mask=None):
+            return jnp.repeat(super().call(inputs, training, mask), 2, axis=-1)
+
+    stack = [keras.Input((None, 3)), Counted(2)]
+    if kind == "functional":
+        model = keras.Model(stack[0], stack[1](stack[0]))
+    else:
+        model = (Doubled if kind == "own call" else keras.Sequential)(stack)
+    known = model.inputs
+    calls.clear()
+    outputs = model._outputs_for(keras.KerasTensor(known[0].shape))
+    assert outputs.shape == (None, None, 4 if kind == "own call" else 2)
+    assert len(calls) == (kind == "own call")
+    # Sizes that were open, and sizes that do not fit.
+    assert model._outputs_for(keras.KerasTensor((None, 7, 3))).shape[:2] == (None, 7)
+    with pytest.raises(ValueError, match="3"):
+        model._outputs_for(keras.KerasTensor((None, 7, 5)))
