@@ -293,9 +293,14 @@ def _inputs_of(value: _Value | None, kept: Mapping[int, _Value]) -> tuple[int, .
     if value is None:
         return ()
     found: set[int] = set()
+    # What several values are made of is looked at once: there may be more ways to it than anyone could go.
+    seen: set[int] = set()
     stack = [value]
     while stack:
         each = stack.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
         if each.index is not None:
             found.add(each.index)
         elif id(each) in kept:

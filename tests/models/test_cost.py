@@ -229,3 +229,15 @@ def test_shared_layers_count_for_each_call():
     shared = L.Dense(3)
     model = keras.Model([a, b], L.Add()([shared(a), shared(b)]))
     assert total([multiply_adds(calls(model))]).text() == "24*batch"  # type: ignore[list-item]
+
+
+def test_values_that_are_met_on_many_ways_are_looked_at_once():
+    class Doubling(keras.Layer):
+        def call(self, x):
+            for _ in range(100):
+                x = x + x
+            return jnp.tanh(x)
+
+    x = keras.Input((3,))
+    model = keras.Model(x, Doubling()(x))
+    assert step_memory(model, calls(model)).parameters == 0
