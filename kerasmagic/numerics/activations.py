@@ -42,6 +42,8 @@ def _positive(x: Any) -> Any:
     What ``jax.nn.relu`` computes, but no function with a derivative of its own, which takes three times as long
     to trace.
     """
+    if x.dtype == bool:
+        return jnp.maximum(x, 0)
     zero = jax.lax.full_like(x, 0)
     return jax.lax.select(jax.lax.le(x, zero), zero, x)
 
