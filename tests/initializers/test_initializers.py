@@ -18,6 +18,7 @@ from kerasmagic.foundation.errors import UnknownName
 from kerasmagic.foundation.registry import INITIALIZERS
 from kerasmagic.initializers import drawn
 from tests.tools import public_names
+from tests.tools.halves import machine_rounding
 
 # The host rounds the multiplication and the addition of a range once, as XLA does where it fuses them.
 pytestmark = pytest.mark.usefixtures("optimized")
@@ -79,7 +80,9 @@ def test_values_are_those_of_keras(keras, name, config, dtype):
         value, expected = ours(shape, dtype), theirs(shape, dtype)
         assert isinstance(value, np.ndarray)
         assert value.dtype == expected.dtype
-        np.testing.assert_array_equal(value, np.asarray(expected))
+        np.testing.assert_allclose(
+            as_float(value), as_float(expected), rtol=0, atol=machine_rounding(expected)
+        )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
@@ -90,8 +93,9 @@ def test_normals_are_those_of_keras_up_to_rounding(keras, name, config, dtype):
         value, expected = ours(shape, dtype), theirs(shape, dtype)
         assert isinstance(value, np.ndarray)
         assert value.dtype == expected.dtype
-        # The last bit of the logarithm in the inverse error function differs.
-        np.testing.assert_allclose(as_float(value), as_float(expected), rtol=1e-6, atol=5e-7)
+        # The last bit of the logarithm in the inverse error function differs; at its ends the function is steep.
+        tolerance = max(5e-7, machine_rounding(expected, growth=10))
+        np.testing.assert_allclose(as_float(value), as_float(expected), rtol=1e-6, atol=tolerance)
 
 
 def test_the_default_type_and_odd_shapes(keras):

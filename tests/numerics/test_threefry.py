@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasmagic.numerics import threefry
+from tests.tools.halves import machine_rounding
 
 # In float32 the multiplication and the addition of a range round once, because XLA fuses them.
 pytestmark = pytest.mark.usefixtures("optimized")
@@ -58,7 +59,8 @@ def test_uniform_is_that_of_jax(dtype, limits):
     ours = threefry.uniform((3, 0), SHAPE, dtype, *limits)
     assert isinstance(ours, np.ndarray)
     assert ours.dtype == jnp.dtype(dtype)
-    np.testing.assert_array_equal(ours, jax.random.uniform(key(3, 0), SHAPE, jnp.dtype(dtype), *limits))
+    theirs = jax.random.uniform(key(3, 0), SHAPE, jnp.dtype(dtype), *limits)
+    np.testing.assert_allclose(as_float(ours), as_float(theirs), rtol=0, atol=machine_rounding(theirs))
 
 
 @given(WORDS, LIMITS, LIMITS)
@@ -76,7 +78,9 @@ def test_normals_are_those_of_jax(dtype, name):
     theirs = getattr(jax.random, name)(key(3, 0), *limits, SHAPE, jnp.dtype(dtype))
     assert isinstance(ours, np.ndarray)
     assert ours.dtype == theirs.dtype
-    np.testing.assert_allclose(as_float(ours), as_float(theirs), rtol=1e-6, atol=1e-7)
+    # At the ends of the range the inverse error function is this steep.
+    tolerance = max(1e-7, machine_rounding(theirs, growth=10))
+    np.testing.assert_allclose(as_float(ours), as_float(theirs), rtol=1e-6, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
