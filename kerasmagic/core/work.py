@@ -64,6 +64,8 @@ _KEEP_INPUT = frozenset(
         *("sinh", "cosh", "asinh", "acosh", "atanh", "lgamma", "digamma"),
     }
 )
+# The function of numerics.convolution_groups.
+_GROUPED = "grouped_convolution"
 _CHECKPOINTS = frozenset({"checkpoint", "remat", "remat2"})
 
 NOTHING, VALUE, ARRAY = 0, 1, 2
@@ -212,6 +214,10 @@ class _Walk:
             return self._cond(equation, operands)
         elif name in _CHECKPOINTS:
             return self._checkpoint(equation, operands)
+        elif equation.params.get("name") == _GROUPED:
+            # Inside it a sum of products or a kernel full of zeros may stand for what is asked for.
+            self.multiply_adds += _windows(equation)
+            return self._plain("conv_general_dilated", equation, [x for x in operands if x is not None])
         else:
             inner = next(inner_programs(equation), None)
             if inner is not None:
@@ -316,6 +322,11 @@ def _dot(equation: Any) -> Amount:
     (contracted, _), _ = equation.params["dimension_numbers"]
     left = equation.invars[0].aval.shape
     return Amount.product(*equation.outvars[0].aval.shape, *(left[axis] for axis in contracted))
+
+
+def _windows(equation: Any) -> Amount:
+    """Return outputs times what each of them is made of, for a kernel whose outputs come last."""
+    return Amount.product(*equation.outvars[0].aval.shape, *equation.invars[1].aval.shape[:-1])
 
 
 def _convolution(equation: Any) -> Amount:

@@ -7,8 +7,7 @@ in both. One integer for ``strides`` or ``dilation`` stands for every axis.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +16,7 @@ from jax import lax
 
 from kerasmagic.foundation.errors import ShapeMismatch
 from kerasmagic.numerics import convolution_ways as ways
+from kerasmagic.numerics.convolution_groups import grouped_convolution
 from kerasmagic.numerics.windows import (
     Sizes,
     channel_axis,
@@ -28,9 +28,6 @@ from kerasmagic.numerics.windows import (
 )
 
 Steps = int | Sequence[int]
-
-# Each place is a product of its own to compile.
-MOST_PLACES = 64
 
 
 def convolution(
@@ -184,8 +181,18 @@ def transposed_convolution(
     extra = (None,) * rank if output_padding is None else per_axis(output_padding, rank)
     windows = reach(kernel.shape[:rank], spread)
     pads = [_transposed_padding(*axis, padding) for axis in zip(windows, steps, extra, strict=True)]
+    spatial = [x.shape[a] for a in spatial_axes(rank, data_format)]
+    x = x.astype(kernel.dtype)
+    if _by_own_ways(spatial):
+        last = [(size - 1) * step for size, step in zip(spatial, steps, strict=True)]
+        sizes = tuple(n + 2 + sum(p) - w for n, p, w in zip(last, pads, windows, strict=True))
+        slid = tuple(
+            (w - 1 - before, w - 1 - after) for w, (before, after) in zip(windows, pads, strict=True)
+        )
+        slide = ways.Slide(steps, slid, spread)
+        return _channels_last(lambda x: ways.transposed(x, kernel, slide, sizes), x, data_format)
     return lax.conv_transpose(
-        x.astype(kernel.dtype),
+        x,
         kernel,
         steps,
         pads,
@@ -247,17 +254,11 @@ def _convolve(
     spatial = [x.shape[a] for a in spatial_axes(rank, data_format)]
     require_room(spatial, window, padding, "The convolution")
     x = x.astype(kernel.dtype)
-    if groups == 1 and data_format == "channels_last" and jax.default_backend() == "cpu" and closed(spatial):
-        places = math.prod(kernel.shape[:rank])
+    if _by_own_ways(spatial):
         pads = _pads(window, padding)
         pads = lax.padtype_to_pads(spatial, window, steps, pads) if isinstance(pads, str) else pads
         slide = ways.Slide(steps, tuple((before, after) for before, after in pads), spread)
-        # By places three axes take 16 ms instead of 56 (4 x 16^3, 16 to 16 channels), 3 and 7 times less with
-        # strides or few channels; the gradient of one place takes a fifth.
-        if places == 1 or (rank == 3 and places <= MOST_PLACES):
-            return ways.by_places(x, kernel, slide)
-        if ways.open_to_choice(x, kernel):
-            return ways.chosen(x, kernel, slide)
+        return _channels_last(lambda x: _by_fastest_way(x, kernel, slide, groups), x, data_format)
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -267,3 +268,23 @@ def _convolve(
         dimension_numbers=_layout(rank, data_format),
         feature_group_count=groups,
     )
+
+
+def _by_own_ways(spatial: Sequence[Any]) -> bool:
+    """Whether there may be a faster way than XLA's own operation: it is a fast one on GPUs."""
+    return jax.default_backend() == "cpu" and closed(spatial)
+
+
+def _by_fastest_way(x: jax.Array, kernel: jax.Array, slide: ways.Slide, groups: int) -> jax.Array:
+    if groups > 1:
+        return grouped_convolution(x, kernel, slide)
+    if ways.usual(kernel) is ways.native and ways.open_to_choice(x, kernel):
+        return ways.chosen(x, kernel, slide)
+    return ways.usual(kernel)(x, kernel, slide)
+
+
+def _channels_last(function: Callable[[jax.Array], jax.Array], x: jax.Array, data_format: str) -> jax.Array:
+    """Call a function of ``(batch, *spatial, channels)`` on ``x``, whose channels may come first."""
+    if data_format == "channels_last":
+        return function(x)
+    return jnp.moveaxis(function(jnp.moveaxis(x, 1, -1)), -1, 1)

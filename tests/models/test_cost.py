@@ -118,7 +118,7 @@ def test_what_cannot_be_traced_is_not_known():
     [
         (L.Dense(16, use_bias=False), (8,)),
         (L.Conv2D(8, 3, use_bias=False), (9, 9, 3)),
-        (L.Conv2D(8, 3, groups=2, use_bias=False), (6, 6, 4)),
+        (L.Conv2D(8, 3, strides=2, use_bias=False), (6, 6, 4)),
     ],
     ids=lambda x: getattr(x, "name", None),
 )

@@ -15,7 +15,8 @@ from jax import export
 from kerasmagic.foundation import measured
 from kerasmagic.foundation.amount import assuming
 from kerasmagic.numerics import convolution_ways as ways
-from kerasmagic.numerics.convolution import convolution
+from kerasmagic.numerics.convolution import convolution, transposed_convolution
+from tests.numerics.jets import assert_same, draw
 
 # Input, kernel, strides, pads, dilation: from one to three axes, and windows that go over the edge or skip some.
 FORMS = [
@@ -29,40 +30,13 @@ FORMS = [
 TOLERANCES = {"float32": 1e-5, "bfloat16": 0.1, "float16": 0.02}
 
 
-def draw(*shape: int, dtype: str = "float32") -> Any:
-    return jnp.asarray(np.random.default_rng(shape).normal(size=shape), dtype)
-
-
-def jet(way: Any, slide: ways.Slide, x: Any, kernel: Any) -> list[Any]:
-    """Return the convolution and its gradients: with respect to both, by both rules, and of a gradient."""
-
-    def value(x: Any, kernel: Any) -> Any:
-        return jnp.sum(jnp.sin(way(x, kernel, slide)))
-
-    def slope(x: Any, kernel: Any) -> Any:
-        return sum(jnp.sum(jnp.cos(g)) for g in jax.grad(value, (0, 1))(x, kernel))
-
-    @jax.jit
-    def all_of_it(*both: Any) -> Any:
-        return [
-            way(*both, slide),
-            jax.grad(value, (0, 1))(*both),
-            jax.grad(value, 1)(*both),
-            jax.jvp(value, both, both)[1],
-            jax.grad(slope, (0, 1))(*both),
-        ]
-
-    return jax.tree.leaves(all_of_it(x, kernel))
-
-
 @pytest.mark.parametrize("form", FORMS, ids=lambda f: f"{f[0]}-{f[1]}")
 @pytest.mark.parametrize("way", [ways.by_places, ways.by_patches], ids=lambda w: w.__name__)
 def test_equals_the_native_one(way: ways.Way, form: Any) -> None:
     shape, window, *slide = form
     x, kernel = draw(*shape), draw(*window)
-    expected = jet(ways.native, ways.Slide(*slide), x, kernel)
-    for result, wanted in zip(jet(way, ways.Slide(*slide), x, kernel), expected, strict=True):
-        np.testing.assert_allclose(result, wanted, rtol=1e-4, atol=1e-4)
+    slides = ways.Slide(*slide)
+    assert_same(lambda x, k: way(x, k, slides), lambda x, k: ways.native(x, k, slides), x, kernel)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -106,9 +80,13 @@ def test_the_chosen_way_has_the_same_gradients(settled: list[str]) -> None:
     for form in FORMS[1:4]:
         shape, window, *slide = form
         x, kernel = draw(*shape), draw(*window)
-        expected = jet(ways.native, ways.Slide(*slide), x, kernel)
-        for result, wanted in zip(jet(ways.chosen, ways.Slide(*slide), x, kernel), expected, strict=True):
-            np.testing.assert_allclose(result, wanted, rtol=1e-4, atol=1e-4)
+        slides = ways.Slide(*slide)
+        assert_same(
+            lambda x, k, s=slides: ways.chosen(x, k, s),
+            lambda x, k, s=slides: ways.native(x, k, s),
+            x,
+            kernel,
+        )
     assert any(question.startswith("kernel") for question in settled)
 
 
@@ -185,3 +163,43 @@ def test_an_open_batch_is_chosen_for_by_its_likely_size(
         program = jax.make_jaxpr(lambda x, k: convolution(x, k))(x, kernel)
     assert "(5, 6, 6, 1)" in asked[0]
     assert "conv_general_dilated" not in str(program)
+
+
+# Input, kernel, strides, padding, output padding, dilation.
+TRANSPOSED = [
+    ((2, 5, 3), (3, 2, 3), 1, "valid", None, 1),
+    ((2, 4, 3), (5, 2, 3), 2, "same", None, 1),
+    ((2, 4, 3), (2, 2, 3), 3, "valid", None, 1),
+    ((2, 4, 1), (4, 1, 1), 2, "same", 1, 1),
+    ((2, 4, 3, 2), (3, 3, 4, 2), 2, "same", None, 1),
+    ((2, 4, 3, 2), (3, 2, 4, 2), 2, "valid", 1, 1),
+    ((2, 4, 3, 2), (3, 3, 1, 2), 1, "same", None, 2),
+    ((1, 3, 2, 3, 2), (2, 3, 2, 3, 2), 2, "same", None, 1),
+]
+
+
+@pytest.mark.parametrize("form", TRANSPOSED, ids=str)
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_transposed_as_by_jax(form: Any, data_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape, window, strides, padding, output_padding, dilation = form
+    if data_format == "channels_first":
+        shape = (shape[0], shape[-1], *shape[1:-1])
+    x, kernel = draw(*shape), draw(*window)
+
+    def way(x: Any, kernel: Any) -> Any:
+        return transposed_convolution(
+            x,
+            kernel,
+            strides=strides,
+            padding=padding,
+            output_padding=output_padding,
+            dilation=dilation,
+            data_format=data_format,
+        )
+
+    def reference(x: Any, kernel: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(jax, "default_backend", lambda: "gpu")
+            return way(x, kernel)
+
+    assert_same(way, reference, x, kernel)
