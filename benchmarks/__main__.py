@@ -51,8 +51,11 @@ def main(arguments: list[str] | None = None) -> None:
         for measurement in options.measurements or MEASUREMENTS:
             workloads, higher = MEASUREMENTS[measurement]
             for workload in options.workloads or workloads:
-                figures = _measure(measurement, workload, peers, options, cache)
+                builders = [name for name in peers if name in (WORKLOADS[workload].peers or PEERS)]
+                figures = _measure(measurement, workload, builders, options, cache)
                 print(f"\n{measurement} {workload}: {WORKLOADS[workload].title}", flush=True)
+                if others := [name for name in peers if name not in builders]:
+                    print(f"left out: {', '.join(others)} (this model is not written for them)")
                 print(table(rows_of(figures), options.reference, higher, NO_RATIO), flush=True)
                 results.append({"measurement": measurement, "workload": workload, "figures": figures})
     if options.json:

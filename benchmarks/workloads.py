@@ -1,4 +1,4 @@
-"""The five workloads: what is trained on, and how much of it makes one measurement.
+"""The workloads: what is trained on, and how much of it makes one measurement.
 
 The data is drawn, not read: only its shape and type decide how long a step takes. Labels follow from the inputs,
 so that a peer that does not learn shows.
@@ -12,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 VOCABULARY = 5_000
+# Filters and strides of the blocks of the workload "separable".
+SEPARABLE_BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Workload:
         epochs: The epochs that are timed, after one that is not.
         classes: The number of labels.
         draw: Gives inputs and integer labels for a number of samples.
+        peers: Those that build it; all of them if there are none.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Workload:
     epochs: int
     classes: int
     draw: Callable[[np.random.Generator, int, int], tuple[np.ndarray, np.ndarray]]
+    peers: tuple[str, ...] = ()
 
     def data(self, samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs and labels; ``samples`` differs from that of an epoch where growth is measured."""
@@ -95,5 +99,16 @@ WORKLOADS = {
             _tokens(128),
         ),
         Workload("digits", "MLP 64-64-10 with ReLU, batch 32, 1437 samples", 32, 1_437, 20, 10, _images(64)),
+        Workload(
+            "separable",
+            "32x32x3, Conv 32 3x3, four times depthwise 3x3 and Conv 1x1 to 64, 128, 128, 256, all with batch "
+            "normalization and ReLU, mean over the image, Dense 10, batch 32",
+            32,
+            256,
+            2,
+            10,
+            _images(32, 32, 3),
+            ("kerasmagic", "keras", "keras-32-steps", "torch"),
+        ),
     )
 }

@@ -37,6 +37,22 @@ def test_one_measurement_from_the_command_line(
         assert figures["loss"] < 0.1
 
 
+def test_a_peer_without_the_model_is_left_out_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[str] = []
+
+    def worker(measurement: str, peer: str, *_: object) -> dict[str, float]:
+        measured.append(peer)
+        return {"samples_per_s": 1.0}
+
+    monkeypatch.setattr(command, "_worker", worker)
+    options = "--workloads separable --peers kerasmagic raw-jax --rounds 1 --reference kerasmagic"
+    command.main(["steady", *options.split()])
+    assert measured == ["kerasmagic"]
+    assert "left out: raw-jax (this model is not written for them)" in capsys.readouterr().out
+
+
 def test_the_cost_of_the_dashboard_is_told_from_figures() -> None:
     assert doctest.testmod(dashboard).failed == 0
     # Three updates in the busiest second, and what opens a view is none.

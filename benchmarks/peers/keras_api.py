@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workloads import VOCABULARY, Workload
+from benchmarks.workloads import SEPARABLE_BLOCKS, VOCABULARY, Workload
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -69,6 +69,19 @@ class KerasApi:
                 layers.Dense(10),
             ]
         )
+
+    def separable(self, layers: Any) -> Any:
+        def normalized(layer: Any) -> list[Any]:
+            return [layer, layers.BatchNormalization(), layers.ReLU()]
+
+        model = [
+            layers.Input((32, 32, 3)),
+            *normalized(layers.Conv2D(32, 3, padding="same", use_bias=False)),
+        ]
+        for filters, strides in SEPARABLE_BLOCKS:
+            model += normalized(layers.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False))
+            model += normalized(layers.Conv2D(filters, 1, use_bias=False))
+        return self.keras.Sequential([*model, layers.GlobalAveragePooling2D(), layers.Dense(10)])
 
     def lstm(self, layers: Any) -> Any:
         return self.keras.Sequential(

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks.peers import batches_of
-from benchmarks.workloads import VOCABULARY, Workload
+from benchmarks.workloads import SEPARABLE_BLOCKS, VOCABULARY, Workload
 
 
 def make(workload: Workload) -> TorchEager:
@@ -68,10 +68,27 @@ def _cnn() -> nn.Module:
     ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def _separable() -> nn.Module:
+    def normalized(
+        inputs: int, outputs: int, window: int, stride: int = 1, groups: int = 1
+    ) -> list[nn.Module]:
+        layer = nn.Conv2d(inputs, outputs, window, stride, window // 2, groups=groups, bias=False)
+        return [layer, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+    layers, channels = normalized(3, 32, 3), 32
+    for filters, stride in SEPARABLE_BLOCKS:
+        layers += normalized(channels, channels, 3, stride, channels)
+        layers += normalized(channels, filters, 1)
+        channels = filters
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10)]
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "mlp": lambda: _mlp(784, 128, 64, 10),
     "digits": lambda: _mlp(64, 64, 10),
     "cnn": _cnn,
+    "separable": _separable,
     "lstm": Lstm,
     "encoder": Encoder,
 }
