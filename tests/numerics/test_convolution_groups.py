@@ -69,6 +69,38 @@ def test_in_several_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_same(lambda x, k: grouped_convolution(x, k, slides), lambda x, k: native(x, k, slides), x, kernel)
 
 
+@pytest.mark.parametrize("form", FORMS[:6], ids=lambda f: f"{f[0]}-{f[1]}")
+def test_long_rows_in_parts(form: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution_groups, "LARGEST_PART", 12)
+    monkeypatch.setattr(convolution_groups, "SHORTEST_PART", 2)
+    jax.clear_caches()
+    shape, window, *slide = form
+    shape = (*shape[:-2], 4 * slide[0][-1] * shape[-2], shape[-1])
+    slides = ways.Slide(*slide)
+    assert_same(
+        lambda x, k: grouped_convolution(x, k, slides),
+        lambda x, k: native(x, k, slides),
+        draw(*shape),
+        draw(*window),
+        forward=window[-2] > 1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "channels", "length"),
+    [(32, 64, 32), (512, 256, 32), (224, 64, 112), (511, 64, 73), (509, 64, 509), (2, 9000, 2)],
+)
+def test_how_much_of_a_row(width: int, channels: int, length: int) -> None:
+    assert convolution_groups._part_of_row(width, channels) == length
+
+
+@pytest.mark.parametrize("shape", [(0, 6, 5, 3), (2, 6, 0, 3)])
+def test_nothing_has_no_gradient(shape: tuple[int, ...]) -> None:
+    kernel = draw(3, 3, 3, 1)
+    gradient = jax.grad(lambda k: jnp.sum(depthwise_convolution(jnp.ones(shape), k, padding="same")))(kernel)
+    np.testing.assert_array_equal(gradient, jnp.zeros_like(kernel))
+
+
 def test_a_large_window_goes_to_xla() -> None:
     x, kernel = draw(1, 12, 11, 2), draw(9, 8, 1, 2)
     slides = ways.Slide((1, 1), ((4, 4), (0, 0)), (1, 1))
