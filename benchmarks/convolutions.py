@@ -122,12 +122,8 @@ def plain(
     slide = ways.Slide((stride, stride), tuple(pads), (1, 1))
     by_name = {"default": ways.native, "native": ways.native, "places": ways.by_places}
     by_name["patches"] = ways.by_patches
-    columns = {name: functools.partial(_at, way, slide) for name, way in by_name.items()}
+    columns = {name: functools.partial(way, slide=slide) for name, way in by_name.items()}
     return columns, (batch, size, size, channels), (window, window, channels, filters)
-
-
-def _at(way: ways.Way, slide: ways.Slide, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return way(x, kernel, slide)
 
 
 def grouped(

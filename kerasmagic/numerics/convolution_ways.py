@@ -55,6 +55,7 @@ def native(x: jax.Array, kernel: jax.Array, slide: Slide) -> jax.Array:
         slide.pads,
         rhs_dilation=slide.dilation,
         dimension_numbers=(f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"),
+        feature_group_count=x.shape[-1] // kernel.shape[-2],
     )
 
 
