@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasmagic.foundation.collector import no_collection as _no_collection
 
-with _no_collection():
+with _no_collection(stays=True):
     # Brings JAX and nearly all of the package.
     from kerasmagic import models as models
 

@@ -30,6 +30,27 @@ def test_cycles_stay_in_the_block_and_go_after_it() -> None:
     assert gone() is None
 
 
+def test_what_stays_is_left_for_the_rare_search() -> None:
+    with no_collection(stays=True):
+        node = Node()
+    assert any(one is node for one in gc.get_objects(generation=2))
+    assert gc.get_freeze_count() == 0
+    gone = weakref.ref(node)
+    del node
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_a_user_has_frozen_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        with no_collection(stays=True):
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
 def test_the_collector_is_on_again_after_an_error_and_inside_another_block() -> None:
     with pytest.raises(ZeroDivisionError), no_collection(), no_collection():
         _ = 1 / 0
