@@ -183,7 +183,13 @@ class Variable(ArrayOperators):
                 drawn = self._initializer(self._shape, dtype=self._dtype)
                 self._value = self.conform(_own_copy(drawn, self._dtype))
             self._initializer = None
+        elif isinstance(self._value, np.ndarray):
+            self._value = on_device(self._value)
         return self._value
+
+    def held(self) -> Any:
+        """Return what is kept here for a compiled program: maybe an array of the host, see ``assign_later``."""
+        return self.stored() if self._value is None else self._value
 
     def store(self, value: Any) -> None:
         """Keep ``value`` without a copy or a check: the caller gives it away."""
@@ -220,6 +226,17 @@ class Variable(ArrayOperators):
             own = is_host(value) or isinstance(array, Tracer)
             self.store(array if own else jnp.array(array, copy=True))
         return array
+
+    def assign_later(self, value: np.ndarray) -> None:
+        """Make it hold ``value``, of its own shape and type; that goes to the device when it is asked for.
+
+        A compiled program takes a number from the host in 2 us; to put one on the device before takes 0.1 ms, as
+        long as two steps of a tiny model (``python -m benchmarks steady --workloads digits``).
+        """
+        if get_stateless_scope() is None:
+            self.store(value)
+        else:
+            self.assign(value)
 
     def assign_add(self, value: Any) -> Any:
         """Add ``value`` to what it holds."""

@@ -147,7 +147,7 @@ class Metric:
     def reset_state(self) -> None:
         """Forget all batches."""
         for variable in self.variables:
-            variable.assign(np.zeros(variable.shape, jnp.dtype(variable.dtype)))
+            variable.assign_later(np.zeros(variable.shape, jnp.dtype(variable.dtype)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Update the state and return the result."""

@@ -20,7 +20,7 @@ from kerasmagic.training.control import RunControl
 from kerasmagic.training.fusing import Dispatch, Execution
 from kerasmagic.training.insight import Insight
 from kerasmagic.training.interrupts import InterruptGuard
-from kerasmagic.training.state import TrainState, put, take, variables_of
+from kerasmagic.training.state import TrainState, on_device, put, take, variables_of
 from kerasmagic.training.steering import Steering
 from kerasmagic.training.stopwatch import Stopwatch
 
@@ -182,7 +182,9 @@ class TrainingRun:
 
     def _taken(self) -> TrainState:
         state = take(self.variables)
-        return jax.tree.map(lambda value: jnp.array(value, copy=True), state) if self.shared else state
+        if not self.shared:
+            return state
+        return jax.tree.map(lambda value: jnp.array(value, copy=True), on_device(state))
 
     def _train(self) -> None:
         self.callbacks.on_train_begin()
@@ -327,8 +329,9 @@ class TrainingRun:
         self.callbacks.on_epoch_end(epoch, logs)
         self.take()
         self._tell_compiled()
-        rate, spent = _learning_rate(self.model), self.stopwatch.spent
-        self.emit(events.EpochEnded(epoch, logs, rate, time.time(), spent))
+        if self.sinks:
+            rate, spent = _learning_rate(self.model), self.stopwatch.spent
+            self.emit(events.EpochEnded(epoch, logs, rate, time.time(), spent))
         if self.insight is not None:
             self._pass_on(self.insight.epoch_ended(logs, self.total_step, self.state))
         self.steering.tell()

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+import jax
+
+from kerasmagic.core import transfer
+from kerasmagic.core.transfer import is_host
 from kerasmagic.core.variable import Variable
 
 
@@ -51,8 +55,13 @@ def variables_of(model: Trainable) -> TrainState:
 
 
 def take(variables: TrainState) -> TrainState:
-    """Return the values that the variables hold; first values are drawn now."""
-    return TrainState(*([v.stored() for v in group] for group in variables))
+    """Return the values that the variables hold, for a compiled program; first values are drawn now."""
+    return TrainState(*([v.held() for v in group] for group in variables))
+
+
+def on_device(state: TrainState) -> TrainState:
+    """Return the state with all values on the device, as what is not compiled takes them."""
+    return jax.tree.map(lambda value: transfer.on_device(value) if is_host(value) else value, state)
 
 
 def put(variables: TrainState, state: TrainState) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import kerasmagic as keras
+from kerasmagic.core.scope import StatelessScope
 
 
 @pytest.fixture
@@ -36,6 +37,23 @@ def test_assignment_copies_and_checks(kernel):
         kernel.assign(jnp.zeros(3))
     kernel.assign_add(1.0 * jnp.ones((2, 3)))
     assert float(kernel.value.sum()) == 6.0
+
+
+def test_a_value_of_the_host_goes_to_the_device_when_it_is_asked_for(kernel):
+    zeros = np.zeros(kernel.shape, "float32")
+    kernel.assign_later(zeros)
+    # What a compiled program is given.
+    assert kernel.held() is zeros
+    assert isinstance(kernel.value, jax.Array)
+    assert kernel.held() is kernel.value
+    zeros[:] = 1
+    np.testing.assert_array_equal(kernel, np.zeros(kernel.shape))
+    before = kernel.value
+    with StatelessScope() as scope:
+        kernel.assign_later(zeros)
+        np.testing.assert_array_equal(kernel, zeros)
+    assert scope.get_current_value(kernel) is not None
+    assert kernel.value is before
 
 
 def test_a_stateless_scope_leaves_the_variable_alone(kernel):

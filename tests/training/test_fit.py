@@ -499,6 +499,32 @@ def test_mixed_precision_scales_the_loss(data):
     assert model.predict(x[:2], verbose=0).dtype == np.float16
 
 
+def test_metrics_see_arrays_of_the_device_in_uncompiled_steps(data):
+    x, y = data
+
+    class Seen(keras.metrics.Metric):
+        def __init__(self):
+            super().__init__(name="seen")
+            self.counts = self.add_variable((3,), "zeros", name="counts")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.counts.assign(self.counts.value.at[y_true.astype(int)].add(1.0))
+
+        def result(self):
+            return keras.ops.sum(self.counts)
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[Seen()], run_eagerly=True)
+    history = model.fit(
+        x[:16], y[:16], batch_size=8, epochs=2, validation_data=(x[:8], y[:8]), verbose=0
+    ).history
+    assert (history["seen"], history["val_seen"]) == ([16, 16], [8, 8])
+    assert model.train_on_batch(x[:8], y[:8])[1] == 8
+    model.reset_metrics()
+    assert all(isinstance(v.held(), np.ndarray) for v in model.metrics_variables)
+    assert model.test_on_batch(x[:8], y[:8])[1] == 8
+
+
 def test_steps_can_run_uncompiled(data):
     x, y = data
     traced = []

@@ -118,7 +118,8 @@ class ArrayBatches:
             starts = _permutation(self.steps) * self.batch_size
         elif self.shuffle:
             order = _permutation(self.samples).astype(np.int32)
-        for start in starts:
+        # Python's own integers cut an array in half the time of NumPy's.
+        for start in starts.tolist():
             yield order[start : start + self.batch_size]
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:

@@ -33,6 +33,11 @@ class Picked(NamedTuple):
     rows: Any
     counts: Any = None
 
+    @property
+    def steps(self) -> int:
+        """How many batches these are."""
+        return len(self.rows)
+
     def at(self, index: Any) -> tuple[Any, ...]:
         """Return the arrays of a batch, and how many samples count if not all of all batches do."""
         batch = _take(self.data, self.rows[index])
@@ -50,6 +55,8 @@ class Table:
 
     def __init__(self, data: Any):
         self.data = to_device(tree.map_structure(_filled_up, data))
+        self.length = len(jax.tree.leaves(self.data)[0])
+        self._specs: dict[int, Any] = {}
 
     def take(self, rows: np.ndarray) -> Any:
         """Return the samples at ``rows``, integers of any shape; ``(*rows.shape, ...)`` each."""
@@ -61,9 +68,12 @@ class Table:
 
     def spec(self, samples: int) -> Any:
         """Return the shapes and types of a batch of so many samples."""
-        return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct((samples, *leaf.shape[1:]), leaf.dtype), self.data
-        )
+        # Asked for once an epoch at least, by tiny models after each two milliseconds.
+        if samples not in self._specs:
+            self._specs[samples] = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct((samples, *leaf.shape[1:]), leaf.dtype), self.data
+            )
+        return self._specs[samples]
 
     @property
     def sample_bytes(self) -> int:
