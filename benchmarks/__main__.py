@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import contextlib
 import importlib
 import importlib.util
 import json
 import os
 import platform
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks import fresh
 from benchmarks.peers import PEERS
 from benchmarks.table import rows_of, table
+from benchmarks.worker import TURNS, speed
 from benchmarks.workloads import WORKLOADS
 
 # By measurement: the workloads it is made on unless told, and which figures are better when they are higher.
@@ -30,9 +33,21 @@ MEASUREMENTS: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "steady": (tuple(WORKLOADS), frozenset({"samples_per_s", "samples_per_cpu_s"})),
     "cold": (tuple(WORKLOADS), frozenset()),
     "warm": (tuple(WORKLOADS), frozenset()),
+    "again": (tuple(WORKLOADS), frozenset()),
     "memory": (tuple(WORKLOADS), frozenset()),
     "predict": (tuple(WORKLOADS), frozenset({"samples_per_s"})),
     "eager": (("digits",), frozenset()),
+}
+NO_CACHE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+# The variables for a start after a run has left its programs on disk. ``warm`` gives the cache of JAX to all that run
+# on it; ``again`` says only where ours is to be: who starts again has a cache if the library has one by default.
+SECOND_STARTS: dict[str, Callable[[str], dict[str, str]]] = {
+    "warm": lambda folder: {
+        "JAX_COMPILATION_CACHE_DIR": folder,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    },
+    "again": lambda folder: {"KERASMAGIC_COMPILE_CACHE": f"{folder}/again"},
 }
 # Says whether a peer learned; it is no figure of speed.
 NO_RATIO = frozenset({"loss"})
@@ -83,28 +98,42 @@ def _installed(names: list[str]) -> tuple[list[str], dict[str, str]]:
 def _measure(
     measurement: str, workload: str, peers: list[str], options: argparse.Namespace, cache: str
 ) -> dict[str, list[dict[str, float]]]:
-    """Return each peer's figures, one a round; a round runs every peer once."""
+    """Return each peer's figures, one a round; a round runs every peer once, in a fresh process."""
     figures: dict[str, list[dict[str, float]]] = {peer: [] for peer in peers}
-    # A warm start has the programs of a run before it in a cache on disk; that run is not counted.
-    warm = measurement == "warm"
-    for round_ in range(options.rounds + warm):
-        for peer in peers:
-            result = _worker(
-                "cold" if warm else measurement, peer, workload, options.pin, cache if warm else ""
-            )
-            if round_ or not warm:
-                figures[peer].append(result)
+    # The run before a second start is not counted.
+    second = measurement in SECOND_STARTS
+    name = "cold" if second else measurement
+    environment = SECOND_STARTS.get(measurement, lambda cache: NO_CACHE)(cache)
+    for round_ in range(options.rounds + second):
+        if name == "steady":
+            results = _in_turns(peers, workload, options.pin)
+        else:
+            results = {peer: _worker(name, peer, workload, options.pin, environment) for peer in peers}
+        if round_ or not second:
+            for peer in peers:
+                figures[peer].append(results[peer])
     return figures
 
 
-def _worker(measurement: str, peer: str, workload: str, pin: bool, cache: str) -> dict[str, float]:
-    environment = {"JAX_ENABLE_COMPILATION_CACHE": str(bool(cache)).lower()}
-    if cache:
-        environment |= {
-            "JAX_COMPILATION_CACHE_DIR": cache,
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+def _in_turns(peers: list[str], workload: str, pin: bool) -> dict[str, dict[str, float]]:
+    """Return how fast the peers train that are all there and train in turn, so that a slow minute slows all alike."""
+    turns: dict[str, list[dict[str, float]]] = {peer: [] for peer in peers}
+    with contextlib.ExitStack() as stack:
+        asks = {
+            peer: stack.enter_context(
+                fresh.asked("benchmarks.worker", "turns", peer, workload, environment=NO_CACHE, pin=pin)
+            )
+            for peer in peers
         }
+        for number in range(TURNS):
+            for peer in peers if number % 2 == 0 else reversed(peers):
+                turns[peer].append(asks[peer]())
+    return {peer: speed(taken) for peer, taken in turns.items()}
+
+
+def _worker(
+    measurement: str, peer: str, workload: str, pin: bool, environment: Mapping[str, str]
+) -> dict[str, float]:
     return fresh.run("benchmarks.worker", measurement, peer, workload, environment=environment, pin=pin)
 
 

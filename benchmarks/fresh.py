@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -26,15 +28,52 @@ def run(*arguments: str, environment: Mapping[str, str] = MappingProxyType({}), 
         environment: Variables of its own.
         pin: Whether to keep the process on one core.
     """
-    command = [sys.executable, "-m", *arguments]
-    done = subprocess.run(
-        command,
-        env={**os.environ, **ENVIRONMENT, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=(lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if pin else None,
-    )
+    command, options = _command(arguments, environment, pin)
+    done = subprocess.run(command, capture_output=True, check=False, **options)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextlib.contextmanager
+def asked(
+    *arguments: str, environment: Mapping[str, str] = MappingProxyType({}), pin: bool = False
+) -> Iterator[Callable[[], Any]]:
+    """Start ``python -m`` with these arguments and give a function that returns what it prints next, as JSON.
+
+    The process is sent a line each time. The arguments are those of ``run``.
+    """
+    command, options = _command(arguments, environment, pin)
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, **options
+        ) as process,
+    ):
+        assert process.stdin is not None, "its input is a pipe"
+        assert process.stdout is not None, "its output is a pipe"
+        ask, answers = process.stdin, process.stdout
+
+        def answer() -> Any:
+            with contextlib.suppress(BrokenPipeError):
+                print(file=ask, flush=True)
+            line = answers.readline()
+            if not line:
+                errors.seek(0)
+                sys.exit(f"{' '.join(command)} failed:\n{errors.read()}")
+            return json.loads(line)
+
+        try:
+            yield answer
+        finally:
+            process.kill()
+
+
+def _command(
+    arguments: Sequence[str], environment: Mapping[str, str], pin: bool
+) -> tuple[list[str], dict[str, Any]]:
+    return [sys.executable, "-m", *arguments], {
+        "env": {**os.environ, **ENVIRONMENT, **environment},
+        "text": True,
+        "preexec_fn": (lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})) if pin else None,
+    }

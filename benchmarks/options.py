@@ -12,7 +12,7 @@ import json
 import statistics
 
 from benchmarks import fresh
-from benchmarks.worker import steady
+from benchmarks.worker import TURNS, Turns, speed
 from benchmarks.workloads import WORKLOADS
 from kerasmagic.numerics import compiling
 
@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
 def seconds(workload: str, without: str) -> float:
     """Return the processor time of a sample, compiled without an option."""
     compiling.CPU_OPTIONS.pop(without, None)
-    return 1 / steady("kerasmagic", WORKLOADS[workload])["samples_per_cpu_s"]
+    model = Turns("kerasmagic", WORKLOADS[workload])
+    return 1 / speed([model.turn() for _ in range(TURNS)])["samples_per_cpu_s"]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One measurement of one peer in a process of its own; prints a line of JSON.
 
-``python -m benchmarks.worker steady kerasmagic mlp`` is what ``python -m benchmarks`` starts.
+``python -m benchmarks.worker cold kerasmagic mlp`` is what ``python -m benchmarks`` starts. With ``turns`` the
+process trains each time it is sent a line, and prints a line for each.
 """
 
 from __future__ import annotations
@@ -15,22 +16,39 @@ from typing import Any
 from benchmarks.workloads import WORKLOADS, Workload
 
 Figures = dict[str, float]
-# A run is repeated until it took this many seconds of the processor: shorter ones say more about the machine.
-LONG_ENOUGH = 1.0
+# A turn is a run, repeated until it took this many seconds of the processor.
+LONG_ENOUGH = 0.25
+TURNS = 4
 
 
-def steady(peer: str, workload: Workload) -> Figures:
-    """Samples per second, once everything is compiled."""
-    model, x, y = _made(peer, workload)
-    # As long as the run that is timed: how steps are sent may depend on how many there are.
-    model.fit(x, y, workload.epochs)
-    wall = cpu = samples = loss = 0.0
-    while cpu < LONG_ENOUGH:
-        begin = time.perf_counter(), time.process_time()
-        loss = model.fit(x, y, workload.epochs)
-        wall, cpu = wall + time.perf_counter() - begin[0], cpu + time.process_time() - begin[1]
-        samples += workload.epochs * len(x)
-    return {"samples_per_s": samples / wall, "samples_per_cpu_s": samples / cpu, "loss": loss}
+class Turns:
+    """A model that is trained a turn at a time, once everything is compiled."""
+
+    def __init__(self, peer: str, workload: Workload):
+        self.workload = workload
+        self.model, self.x, self.y = _made(peer, workload)
+        # As long as the run that is timed: how steps are sent may depend on how many there are.
+        self.model.fit(self.x, self.y, workload.epochs)
+
+    def turn(self) -> Figures:
+        """Return the samples of a turn, the seconds it took, and the last loss."""
+        wall = cpu = samples = loss = 0.0
+        while cpu < LONG_ENOUGH:
+            begin = time.perf_counter(), time.process_time()
+            loss = self.model.fit(self.x, self.y, self.workload.epochs)
+            wall, cpu = wall + time.perf_counter() - begin[0], cpu + time.process_time() - begin[1]
+            samples += self.workload.epochs * len(self.x)
+        return {"samples": samples, "wall_s": wall, "cpu_s": cpu, "loss": loss}
+
+
+def speed(turns: list[Figures]) -> Figures:
+    """Return what a peer's turns come to.
+
+    >>> speed([{"samples": n, "wall_s": 1, "cpu_s": 2, "loss": 0.25} for n in (30, 10)])
+    {'samples_per_s': 20.0, 'samples_per_cpu_s': 10.0, 'loss': 0.25}
+    """
+    samples, wall, cpu = (sum(turn[name] for turn in turns) for name in ("samples", "wall_s", "cpu_s"))
+    return {"samples_per_s": samples / wall, "samples_per_cpu_s": samples / cpu, "loss": turns[-1]["loss"]}
 
 
 def cold(peer: str, workload: Workload) -> Figures:
@@ -75,7 +93,7 @@ def eager(peer: str, workload: Workload) -> Figures:
     return {"call_us": 1e6 * _median_time(call, 2_000)}
 
 
-MEASUREMENTS = {f.__name__: f for f in (steady, cold, memory, predict, eager)}
+MEASUREMENTS = {f.__name__: f for f in (cold, memory, predict, eager)}
 
 
 def _module(peer: str) -> Any:
@@ -122,4 +140,9 @@ def count_compilation() -> Figures:
 
 if __name__ == "__main__":
     measurement, peer, workload = sys.argv[1:4]
-    print(json.dumps(MEASUREMENTS[measurement](peer, WORKLOADS[workload])))
+    if measurement == "turns":
+        turns = Turns(peer, WORKLOADS[workload])
+        for _ in sys.stdin:
+            print(json.dumps(turns.turn()), flush=True)
+    else:
+        print(json.dumps(MEASUREMENTS[measurement](peer, WORKLOADS[workload])))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import dashboard, growth, large, table
+from benchmarks import dashboard, fresh, growth, large, table, worker
 from benchmarks.peers import PEERS
 
 
@@ -37,6 +37,25 @@ def test_one_measurement_from_the_command_line(
         assert figures["loss"] < 0.1
 
 
+def test_a_second_start_has_what_the_first_left(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    result = tmp_path / "figures.json"
+    options = "--workloads digits --peers kerasmagic raw-jax --rounds 1 --reference raw-jax"
+    command.main(["again", "cold", *options.split(), "--json", str(result)])
+    again, cold = (record["figures"] for record in json.loads(result.read_text())["results"])
+    # JAX keeps nothing unless told; kerasmagic reads its programs from where the first run wrote them.
+    assert again["kerasmagic"][0]["compile_s"] < cold["kerasmagic"][0]["compile_s"] / 2
+    assert "again digits" in capsys.readouterr().out
+
+
+def test_a_peer_that_fails_in_its_turn_says_why() -> None:
+    assert doctest.testmod(worker).failed == 0
+    with (
+        pytest.raises(SystemExit, match=r"failed:(?s:.*)KeyError: 'no such peer'"),
+        fresh.asked("benchmarks.worker", "turns", "no such peer", "digits") as ask,
+    ):
+        ask()
+
+
 def test_a_peer_without_the_model_is_left_out_by_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,11 +63,11 @@ def test_a_peer_without_the_model_is_left_out_by_name(
 
     def worker(measurement: str, peer: str, *_: object) -> dict[str, float]:
         measured.append(peer)
-        return {"samples_per_s": 1.0}
+        return {"latency_ms": 1.0}
 
     monkeypatch.setattr(command, "_worker", worker)
     options = "--workloads separable --peers kerasmagic raw-jax --rounds 1 --reference kerasmagic"
-    command.main(["steady", *options.split()])
+    command.main(["predict", *options.split()])
     assert measured == ["kerasmagic"]
     assert "left out: raw-jax (this model is not written for them)" in capsys.readouterr().out
 
