@@ -28,5 +28,15 @@ def on_device(value: Any, dtype: Any = None) -> Any:
         return jnp.asarray(value, dtype=dtype)
     # Inside a trace it is a constant.
     with jax.ensure_compile_time_eval():
-        # An array that is changed in place later must not change with it.
-        return jax.device_put(np.asarray(value, dtype), may_alias=False)
+        array = np.asarray(value, dtype)
+        placed = jax.device_put(array)
+        # On CPU, JAX keeps an array that begins at a multiple of 64 bytes as it is, whatever `may_alias` says. One
+        # that is changed in place later must not change with it.
+        return jax.device_put(array.copy()) if array.size and _is_kept(placed, array) else placed
+
+
+def _is_kept(placed: jax.Array, array: np.ndarray) -> bool:
+    """Whether the memory of an array of the host became that of JAX's array."""
+    one = placed.addressable_data(0)
+    on_host = all(device.platform == "cpu" for device in one.devices())
+    return on_host and one.unsafe_buffer_pointer() == array.__array_interface__["data"][0]

@@ -39,6 +39,21 @@ def test_assignment_copies_and_checks(kernel):
     assert float(kernel.value.sum()) == 6.0
 
 
+@pytest.mark.parametrize("begin", [0, 1])
+@pytest.mark.parametrize("how", ["first", "assign", "assign_later"])
+def test_an_array_of_the_host_may_change_afterwards(how, begin):
+    memory = np.zeros(64 + 16, "float32")
+    # JAX keeps memory that begins at a multiple of 64 bytes.
+    begin += -memory.ctypes.data % 64 // 4
+    given = memory[begin : begin + 6]
+    variable = keras.Variable(given if how == "first" else np.ones(6, "float32"))
+    if how != "first":
+        getattr(variable, how)(given)
+    assert variable.stored().shape == (6,)
+    given[:] = 2
+    np.testing.assert_array_equal(variable, np.zeros(6))
+
+
 def test_a_value_of_the_host_goes_to_the_device_when_it_is_asked_for(kernel):
     zeros = np.zeros(kernel.shape, "float32")
     kernel.assign_later(zeros)
