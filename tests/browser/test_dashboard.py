@@ -144,6 +144,8 @@ def check_saved(notebook: NotebookPage) -> Locator:
 
 def test_a_run_from_its_first_step_to_another_day(notebook: NotebookPage, lab: Lab, artifacts: Path):
     notebook.open()
+    # JupyterLab keeps the theme of the test before.
+    notebook.set_theme("light")
     notebook.run_all_cells()
     notebook.wait_for_output(LIVE)
     notebook.show(notebook.page.locator(LIVE))
