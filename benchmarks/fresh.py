@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,9 @@ def asked(
 ) -> Iterator[Callable[[], Any]]:
     """Start ``python -m`` with these arguments and give a function that returns what it prints next, as JSON.
 
-    The process is sent a line each time. The arguments are those of ``run``.
+    The process prints a line once it is ready, and is sent a line each time it is asked. In between it is stopped:
+    threads that wait for work would take the processor from the process whose turn it is (those of OpenMP and of XLA
+    look for work a while before they sleep). The arguments are those of ``run``.
     """
     command, options = _command(arguments, environment, pin)
     with (
@@ -54,16 +57,22 @@ def asked(
         assert process.stdout is not None, "its output is a pipe"
         ask, answers = process.stdin, process.stdout
 
-        def answer() -> Any:
-            with contextlib.suppress(BrokenPipeError):
-                print(file=ask, flush=True)
-            line = answers.readline()
-            if not line:
+        def line() -> str:
+            read = answers.readline()
+            if not read:
                 errors.seek(0)
                 sys.exit(f"{' '.join(command)} failed:\n{errors.read()}")
-            return json.loads(line)
+            process.send_signal(signal.SIGSTOP)
+            return read
+
+        def answer() -> Any:
+            process.send_signal(signal.SIGCONT)
+            with contextlib.suppress(BrokenPipeError):
+                print(file=ask, flush=True)
+            return json.loads(line())
 
         try:
+            line()
             yield answer
         finally:
             process.kill()

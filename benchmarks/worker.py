@@ -1,7 +1,7 @@
 """One measurement of one peer in a process of its own; prints a line of JSON.
 
 ``python -m benchmarks.worker cold kerasmagic mlp`` is what ``python -m benchmarks`` starts. With ``turns`` the
-process trains each time it is sent a line, and prints a line for each.
+process prints a line when it is ready, trains each time it is sent a line, and prints a line for each.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ if __name__ == "__main__":
     measurement, peer, workload = sys.argv[1:4]
     if measurement == "turns":
         turns = Turns(peer, WORKLOADS[workload])
+        print("ready", flush=True)
         for _ in sys.stdin:
             print(json.dumps(turns.turn()), flush=True)
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import json
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -71,9 +73,24 @@ def test_a_peer_that_fails_in_its_turn_says_why() -> None:
     assert doctest.testmod(worker).failed == 0
     with (
         pytest.raises(SystemExit, match=r"failed:(?s:.*)KeyError: 'no such peer'"),
-        fresh.asked("benchmarks.worker", "turns", "no such peer", "digits") as ask,
+        fresh.asked("benchmarks.worker", "turns", "no such peer", "digits"),
     ):
-        ask()
+        pytest.fail("it is not ready")
+
+
+def test_a_process_is_stopped_while_it_waits_for_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "answering.py").write_text(
+        "import os, sys\nprint('ready', flush=True)\nfor _ in sys.stdin: print(os.getpid(), flush=True)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with fresh.asked("answering") as ask:
+        for _ in range(2):
+            state = ["ps", "-o", "stat=", "-p", str(ask())]
+            deadline = time.monotonic() + 10
+            while not subprocess.check_output(state, text=True).startswith("T"):
+                assert time.monotonic() < deadline
 
 
 def test_a_peer_without_the_model_is_left_out_by_name(
