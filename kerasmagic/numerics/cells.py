@@ -1,7 +1,7 @@
 """One step of each kind of recurrent cell, taken apart where a walk over time can gain from it.
 
-A step is ``update(merge(project(x), recur(h)), states)``. The first three are linear in what they
-are given and hold all weights; ``update`` is elementwise and holds none. So a walk can do
+A step is ``combine(activate(merge(project(x), recur(h))), states)``. The first three are linear in what they
+are given and hold all weights; the others are elementwise and hold none. So a walk can do
 all products with weights at once, in the forward direction or in the gradient.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kerasmagic.numerics.contraction import dense
 from kerasmagic.numerics.convolution import convolution
@@ -20,6 +21,7 @@ from kerasmagic.numerics.convolution import convolution
 Array = jax.Array
 Activation = Callable[[Array], Array]
 Product = Callable[[Array, Array], Array]
+Hold = Callable[[Array, int], Array]
 
 
 class Weights(NamedTuple):
@@ -139,35 +141,82 @@ class SimpleStep:
         return jnp.matmul(x if masks is None else x * masks, kernel)
 
     def project(self, x: Array, weights: Weights, masks: DropoutMasks) -> Array:
-        """Return what ``(..., batch, n)`` adds before ``update``: ``(..., batch, gates * units)``, or stacked."""
-        y = self._product(x, weights.kernel, masks.inputs)
-        return y if weights.bias is None else y + weights.bias
+        """Return what ``(..., batch, n)`` adds before ``activate``: ``(..., batch, gates * units)``, or stacked."""
+        return self.biased(self._product(x, weights.kernel, masks.inputs), weights)
+
+    def project_all(self, x: Array, weights: Weights, masks: DropoutMasks) -> Array:
+        """Return what the inputs ``(time, batch, n)`` add to a stacked step: ``(gates, time, batch, units)``.
+
+        The bias is left out: in the loop it costs no kernel of its own.
+        """
+        given = x if masks.inputs is None else x * masks.inputs[:, None]
+        y = jnp.matmul(jnp.reshape(given, (*given.shape[:-3], -1, given.shape[-1])), weights.kernel)
+        return jnp.reshape(y, (y.shape[0], *x.shape[:2], y.shape[-1]))
+
+    def biased(self, projected: Array, weights: Weights) -> Array:
+        """Add the bias of the inputs."""
+        return projected if weights.bias is None else projected + weights.bias
 
     def recur(self, h: Array, weights: Weights, masks: DropoutMasks) -> Array:
         """Return what the state ``(..., batch, units)`` adds."""
         return self._product(h, weights.recurrent_kernel, masks.state)
 
     def parts(self, z: Array, count: int) -> list[Array]:
-        """Return ``count`` arrays ``(batch, units)`` of what ``update`` is given."""
+        """Return ``count`` arrays ``(batch, units)`` of what ``activate`` is given."""
         parts = jnp.split(z, count, axis=self.gate_axis)
         return [jnp.squeeze(part, self.gate_axis) for part in parts] if self.stacked else parts
+
+    def together(self, parts: list[Array]) -> Array:
+        """Return arrays ``(batch, units)`` as the parts of one: the inverse of ``parts``."""
+        return (jnp.stack if self.stacked else jnp.concatenate)(parts, self.gate_axis)
 
     def merge(self, projected: Array, recurrent: Array) -> Array:
         """Put the two together."""
         return projected + recurrent
 
-    def update(self, z: Array, states: list[Array]) -> list[Array]:
+    def merged(
+        self, x: Array, h: Array, weights: Weights, masks: DropoutMasks, projected: bool = False
+    ) -> Array:
+        """Return what ``activate`` is given, of ``(batch, n)`` or of what is already ``projected``, and the state."""
+        x = x if projected else self.project(x, weights, masks)
+        return self.merge(x, self.recur(h, weights, masks))
+
+    def activate(self, z: Array) -> Array:
+        """Return what ``combine`` is given: the activated gates where their slopes follow from them, else ``z``."""
+        return z
+
+    def pull(
+        self,
+        active: Array,
+        states: list[Array],
+        following: list[Array],
+        bars: list[Array],
+        hold: Hold,
+    ) -> tuple[Array, list[Array]]:
+        """Return the gradients of what ``activate`` was given and of the states.
+
+        Args:
+            active: What ``activate`` returned.
+            states: The states before.
+            following: What ``combine`` made of both.
+            bars: The gradients of ``following``.
+            hold: Gives back what it is given, which several results need, so that it is computed once; with a number
+                for each of the two values, of a state's shape, that it may be used for.
+        """
+        active_bar, earlier = jax.vjp(self.combine, active, states)[1](bars)
+        return active_bar, earlier
+
+    def combine(self, active: Array, states: list[Array]) -> list[Array]:
         """Return the next states; the first one is the output."""
-        (z,) = self.parts(z, 1)
+        (z,) = self.parts(active, 1)
         return [self.activation(z)]
 
     def __call__(
         self, x: Array, states: list[Array], weights: Weights, masks: DropoutMasks
     ) -> tuple[Array, list[Array]]:
         """Return the output ``(batch, units)`` and the next states."""
-        weights = self.arranged(weights)
-        z = self.merge(self.project(x, weights, masks), self.recur(states[0], weights, masks))
-        following = self.update(z, states)
+        z = self.merged(x, states[0], self.arranged(weights), masks)
+        following = self.combine(self.activate(z), states)
         return following[0], following
 
 
@@ -180,12 +229,51 @@ class LSTMStep(SimpleStep):
 
     recurrent_activation: Activation
 
+    standard: bool = dataclasses.field(default=False, kw_only=True)
+    """Whether the activation is the hyperbolic tangent and the recurrent one the logistic function.
+
+    Their slopes follow from their values, so that the gradient activates nothing once more; and
+    ``sigmoid(x) = (1 + tanh(x / 2)) / 2`` makes one loop of all gates.
+    """
+
     gates: ClassVar[int] = 4
 
-    def update(self, z: Array, states: list[Array]) -> list[Array]:
-        i, f, candidate, o = self.parts(z, 4)
-        i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
-        carry = f * states[1] + i * self.activation(candidate)
+    def _by_gate(self, z: Array, candidate: float, others: float) -> Array:
+        """Return one number for the candidate and one for the other gates, of the rank of ``z``."""
+        axis = self.gate_axis % z.ndim
+        size = z.shape[axis] // 4
+        numbers = np.repeat(np.asarray([others, others, candidate, others], z.dtype), size)
+        return jnp.asarray(numbers.reshape(-1, *(1,) * (z.ndim - axis - 1)))
+
+    def activate(self, z: Array) -> Array:
+        if not self.standard:
+            return z
+        scale, shift = self._by_gate(z, 1, 0.5), self._by_gate(z, 0, 0.5)
+        return jnp.tanh(z * scale) * scale + shift
+
+    def pull(
+        self, active: Array, states: list[Array], following: list[Array], bars: list[Array], hold: Hold
+    ) -> tuple[Array, list[Array]]:
+        if not self.standard:
+            return super().pull(active, states, following, bars, hold)
+        i, f, candidate, o = self.parts(active, 4)
+        (h_bar, c_bar), tanh = bars, jnp.tanh(following[1])
+        c_bar = hold(c_bar + h_bar * o * (1 - tanh * tanh), 0)
+        earlier = hold(c_bar * f, 1)
+        parts = [
+            c_bar * candidate * i * (1 - i),
+            earlier * states[1] * (1 - f),
+            c_bar * i * (1 - candidate * candidate),
+            h_bar * following[0] * (1 - o),
+        ]
+        return self.together(parts), [jnp.zeros_like(h_bar), earlier]
+
+    def combine(self, active: Array, states: list[Array]) -> list[Array]:
+        i, f, candidate, o = self.parts(active, 4)
+        if not self.standard:
+            i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
+            candidate = self.activation(candidate)
+        carry = f * states[1] + i * candidate
         return [o * self.activation(carry), carry]
 
 
@@ -247,9 +335,8 @@ class GRUStep(SimpleStep):
 
     gates: ClassVar[int] = 3
 
-    def project(self, x: Array, weights: Weights, masks: DropoutMasks) -> Array:
-        y = self._product(x, weights.kernel, masks.inputs)
-        return y if weights.bias is None else y + weights.bias[0]
+    def biased(self, projected: Array, weights: Weights) -> Array:
+        return projected if weights.bias is None else projected + weights.bias[0]
 
     def recur(self, h: Array, weights: Weights, masks: DropoutMasks) -> Array:
         y = self._product(h, weights.recurrent_kernel, masks.state)
@@ -261,8 +348,8 @@ class GRUStep(SimpleStep):
         h_gates, h_candidate = _gates_and_candidate(recurrent, self.gate_axis)
         return jnp.concatenate([x_gates + h_gates, x_candidate, h_candidate], axis=self.gate_axis)
 
-    def update(self, z: Array, states: list[Array]) -> list[Array]:
-        z, r, x_candidate, h_candidate = self.parts(z, 4)
+    def combine(self, active: Array, states: list[Array]) -> list[Array]:
+        z, r, x_candidate, h_candidate = self.parts(active, 4)
         z, r = self.recurrent_activation(z), self.recurrent_activation(r)
         return [z * states[0] + (1 - z) * self.activation(x_candidate + r * h_candidate)]
 
@@ -273,11 +360,14 @@ class ResetBeforeGRUStep(GRUStep):
 
     is_affine: ClassVar[bool] = False
 
+    def biased(self, projected: Array, weights: Weights) -> Array:
+        return SimpleStep.biased(self, projected, weights)
+
     def __call__(
         self, x: Array, states: list[Array], weights: Weights, masks: DropoutMasks
     ) -> tuple[Array, list[Array]]:
         (h,), mask = states, masks.state
-        projected = SimpleStep.project(self, x, weights, masks)
+        projected = self.project(x, weights, masks)
         x_gates, x_candidate = _gates_and_candidate(projected)
         gates_kernel, candidate_kernel = _gates_and_candidate(weights.recurrent_kernel)
         gates_mask = mask if mask is None or len(mask) == 1 else mask[:2]

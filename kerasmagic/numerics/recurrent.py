@@ -81,7 +81,7 @@ def walk(
         (states, memory, held),
         (inputs, mask),
         reverse=how.go_backwards,
-        unroll=_unrolled(inputs, how),
+        unroll=max(_known(jax.tree.leaves(inputs)[0].shape[0]), 1) if how.unroll else 1,
     )
     states, memory, held = last
     if not how.return_sequences:
@@ -89,14 +89,11 @@ def walk(
     return (jnp.flip(outputs, axis=0) if how.go_backwards else outputs), states, memory
 
 
-def _unrolled(inputs: Any, how: Walk) -> int:
-    """Return how many times one turn of the loop takes."""
-    length = jax.tree.leaves(inputs)[0].shape[0]
-    if not how.unroll:
-        return 1
+def _known(length: Any) -> int:
+    """Return how often a loop that is written out has its turn."""
     if not isinstance(length, int):
         raise InvalidArgument(f"Unrolling requires a fixed number of timesteps. Received: {length}")
-    return max(length, 1)
+    return length
 
 
 def _first_output(step: Step, inputs: Any, states: Any, memory: Any) -> Array:
@@ -161,25 +158,69 @@ def recurrence(
     projected = step.projects_first or jax.default_backend() != "cpu"
     if projected:
         inputs = step.project(inputs, step.arranged(weights), masks)
-    outputs, states = _recurrence(step, how, projected, inputs, states, weights, masks, mask)
+    if how.go_backwards:
+        inputs, mask = jnp.flip(inputs, axis=0), None if mask is None else jnp.flip(mask, axis=0)
+    turned = Walk(unroll=how.unroll, return_sequences=how.return_sequences)
+    outputs, states = _recurrence(step, turned, projected, inputs, states, weights, masks, mask)
     if not how.return_sequences:
         outputs = states[0]
     if mask is not None and how.zero_output_for_mask:
-        last = mask[0 if how.go_backwards else -1] if mask.shape[0] else jnp.ones(mask.shape[1], bool)
+        last = mask[-1] if mask.shape[0] else jnp.ones(mask.shape[1], bool)
         valid = mask if how.return_sequences else last
         outputs = _keep(valid, outputs, jnp.zeros_like(outputs))
-    if how.return_sequences and how.go_backwards:
-        outputs = jnp.flip(outputs, axis=0)
     return outputs, states
 
 
-def _z(step: SimpleStep, projected: bool, x: Array, h: Array, weights: Weights, masks: DropoutMasks) -> Array:
-    """Return what ``update`` is given; the weights are arranged as the step takes them."""
-    x = x if projected else step.project(x, weights, masks)
-    return step.merge(x, step.recur(h, weights, masks))
+class Kept(NamedTuple):
+    """What the gradient needs of each time of a walk.
+
+    Args:
+        states: ``(time + 1, states, batch, ...)``: the states before each time, and the last ones.
+        active: What the step's ``activate`` returned, ``(time, ...)``.
+    """
+
+    states: Any
+    active: Any
 
 
-def _scan(
+def _loop(turn: Callable[[Any, Any], Any], carry: Any, length: Any, unroll: bool) -> Any:
+    """Return ``carry`` after ``turn(time, carry)`` for each time.
+
+    XLA runs the kernels of a turn on the loop's own thread if there are eight of them at most. More wander from thread
+    to thread, which takes longer than the small kernels of a recurrent step themselves: on two cores an LSTM took 1.2
+    times as long as on one (``python -m benchmarks steady --workloads lstm``, without ``--pin``). With a mask for each
+    gate there are eight; in ``lax.scan`` there would be more.
+    """
+    if unroll:
+        for time in range(_known(length)):
+            carry = turn(time, carry)
+        return carry
+    count = jnp.asarray(length)
+
+    def counted(state: tuple[Array, Any]) -> tuple[Array, Any]:
+        return state[0] + 1, turn(*state)
+
+    return lax.while_loop(lambda state: state[0] < count, counted, (jnp.zeros_like(count), carry))[1]
+
+
+def _at(array: Array, time: Any, axis: int = 0) -> Array:
+    return lax.dynamic_index_in_dim(array, time, axis, keepdims=False, allow_negative_indices=False)
+
+
+def _put(array: Array, value: Array, time: Any, axis: int = 0) -> Array:
+    value = value.astype(array.dtype)
+    return lax.dynamic_update_index_in_dim(array, value, time, axis, allow_negative_indices=False)
+
+
+def _following(
+    step: SimpleStep, active: Array, states: list[Array], mask: Array | None, time: Any
+) -> list[Array]:
+    valid = None if mask is None else _at(mask, time)
+    following = step.combine(active, states)
+    return [_keep(valid, new.astype(old.dtype), old) for new, old in zip(following, states, strict=True)]
+
+
+def _walk_forward(
     step: SimpleStep,
     how: Walk,
     projected: bool,
@@ -189,23 +230,41 @@ def _scan(
     masks: DropoutMasks,
     mask: Array | None,
     keep: bool,
-) -> tuple[tuple[Array | None, list[Array]], Any]:
-    """Walk forward and, to ``keep`` them for the gradient, note each time's states and what ``update`` got."""
-
+) -> tuple[tuple[Array | None, list[Array]], Kept]:
+    """Walk forward and, if asked to, ``keep`` what the gradient needs."""
     weights = step.arranged(weights)
+    length = inputs.shape[0]
+    by_gate = step.stacked and not projected
+    if by_gate:
+        inputs = step.project_all(inputs, weights, masks)
 
-    def advance(states: list[Array], at: tuple[Array, Array | None]) -> tuple[list[Array], Any]:
-        x, valid = at
-        z = _z(step, projected, x, states[0], weights, masks)
-        following = [
-            _keep(valid, new.astype(old.dtype), old)
-            for new, old in zip(step.update(z, states), states, strict=True)
-        ]
-        return following, (following[0] if how.return_sequences else None, (states, z) if keep else None)
+    def active_at(time: Any, h: Array) -> Array:
+        x = _at(inputs, time, axis=int(by_gate))
+        x = step.biased(x, weights) if by_gate else x
+        return step.activate(step.merged(x, h, weights, masks, projected or by_gate))
 
-    states, (outputs, kept) = lax.scan(
-        advance, states, (inputs, mask), reverse=how.go_backwards, unroll=_unrolled(inputs, how)
-    )
+    like = jax.eval_shape(active_at, 0, states[0])
+    every_active = jnp.zeros((length, *like.shape), like.dtype) if keep else None
+    kept_states = states if keep else states[:1] if how.return_sequences else []
+    every_state = None
+    if kept_states:
+        first = jnp.stack(kept_states)
+        every_state = _put(jnp.zeros((length + 1, *first.shape), first.dtype), first, 0)
+
+    def turn(time: Any, carry: tuple[list[Array], Kept]) -> tuple[list[Array], Kept]:
+        states, (every_state, every_active) = carry
+        active = active_at(time, states[0])
+        if every_active is not None:
+            # Read where it was written, so that no two kernels compute it.
+            every_active = _put(every_active, active, time)
+            active = _at(every_active, time)
+        states = _following(step, active, states, mask, time)
+        if every_state is not None:
+            every_state = _put(every_state, jnp.stack(states[: len(kept_states)]), time + 1)
+        return states, Kept(every_state, every_active)
+
+    states, kept = _loop(turn, (states, Kept(every_state, every_active)), length, how.unroll)
+    outputs = kept.states[1:, 0] if how.return_sequences else None
     return (outputs, states), kept
 
 
@@ -220,17 +279,65 @@ def _differentiable(
     masks: DropoutMasks,
     mask: Array | None,
 ) -> tuple[Array | None, list[Array]]:
-    return _scan(step, how, projected, inputs, states, weights, masks, mask, keep=False)[0]
+    return _walk_forward(step, how, projected, inputs, states, weights, masks, mask, keep=False)[0]
 
 
 def _forward(step: SimpleStep, how: Walk, projected: bool, *args: Any) -> tuple[Any, Any]:
-    result, kept = _scan(step, how, projected, *args, keep=True)
-    inputs, _, weights, masks, mask = args
-    return result, (inputs, weights, masks, mask, kept)
+    walked: Any = _keeping(step, how, projected, *args)
+    result, kept = walked
+    return result, (args, kept)
 
 
 def _backward(step: SimpleStep, how: Walk, projected: bool, residuals: Any, cotangents: Any) -> Any:
-    inputs, weights, masks, mask, (before, z) = residuals
+    (*given, masks, mask), kept = residuals
+    bars: Any = _gradient(step, how, projected, given, masks, mask, kept, cotangents)
+    return *bars, None, None
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _keeping(step: SimpleStep, how: Walk, projected: bool, *args: Any) -> tuple[Any, Kept]:
+    """Walk forward and keep what the gradient needs. What is kept has no gradient: no one but the gradient reads it."""
+    return _walk_forward(step, how, projected, *args, keep=True)
+
+
+def _keeping_backward(step: SimpleStep, how: Walk, projected: bool, args: Any, cotangents: Any) -> Any:
+    *given, masks, mask = args
+    plain = _plain(step, how, projected, masks, mask)
+    bars: Any = jax.vjp(plain, *given)[1](cotangents[0])
+    return *bars, None, None
+
+
+def _plain(step: SimpleStep, how: Walk, projected: bool, masks: DropoutMasks, mask: Array | None) -> Any:
+    """Return the same walk as JAX differentiates it, however often."""
+
+    def walked(inputs: Array, states: list[Array], weights: Weights) -> tuple[Array | None, list[Array]]:
+        arranged = step.arranged(weights)
+
+        def one(x: Array, states: list[Array], _: None) -> tuple[Array, list[Array], None]:
+            following = step.combine(
+                step.activate(step.merged(x, states[0], arranged, masks, projected)), states
+            )
+            return following[0], following, None
+
+        outputs, states, _ = walk(one, inputs, states, mask, how)
+        return outputs if how.return_sequences else None, states
+
+    return walked
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _gradient(
+    step: SimpleStep,
+    how: Walk,
+    projected: bool,
+    given: list[Any],
+    masks: DropoutMasks,
+    mask: Array | None,
+    kept: Kept,
+    cotangents: tuple[Array | None, list[Array]],
+) -> tuple[Array, list[Array], Weights]:
+    """Return the gradients of what was ``given``: inputs, states and weights."""
+    inputs, states, weights = given
     outputs_bar, states_bar = cotangents
     backward = dataclasses.replace(step, turned=step.stacks)
     arranged = backward.arranged(weights)
@@ -238,45 +345,65 @@ def _backward(step: SimpleStep, how: Walk, projected: bool, residuals: Any, cota
     # and one example alone has the same masks at all times.
     at_once = projected or not step.stacked
     by_example = not at_once and _is_long(inputs)
+    in_turn = not at_once and not by_example
+    last = jnp.asarray(inputs.shape[0]) - 1
+    # `z` is linear in inputs and state, so any inputs give the same transpose.
+    x = jnp.zeros(inputs.shape[1:], inputs.dtype)
+    by_both = jax.vjp(lambda x, h: backward.merged(x, h, arranged, masks, projected), x, states[0])[1]
 
-    def retreat(carry: tuple[list[Array], Array], at: Any) -> tuple[tuple[list[Array], Array], Any]:
-        states_bar, every_z = carry
-        time, states, valid, output_bar = at
-        z = lax.dynamic_index_in_dim(every_z, time, keepdims=False)
-        if output_bar is not None:
-            states_bar = [states_bar[0] + output_bar, *states_bar[1:]]
+    def turn(turns: Any, carry: Any) -> Any:
+        states_bar, every_active, every_x_bar, held = carry
+        held = list(held)
+        time = last - turns
+        active, before, after = _at(every_active, time), _at(kept.states, time), _at(kept.states, time + 1)
+        valid = None if mask is None else _at(mask, time)
+        if outputs_bar is not None:
+            states_bar = [states_bar[0] + _at(outputs_bar, time), *states_bar[1:]]
+
+        def hold(value: Array, number: int) -> Array:
+            if not held:
+                return value
+            # XLA computes what it reads from here once, and what is just a value in each kernel that needs it.
+            held[number] = _put(held[number], value, time % 2)
+            return _at(held[number], time % 2)
+
         moved = [_keep(valid, bar, jnp.zeros_like(bar)) for bar in states_bar]
-        z_bar, earlier = jax.vjp(step.update, z, states)[1](moved)
-        # `z` is linear in inputs and state, so any inputs give the same transpose.
-        x = jnp.zeros(inputs.shape[1:], inputs.dtype)
-        by_both = jax.vjp(lambda x, h: _z(backward, projected, x, h, arranged, masks), x, states[0])[1]
+        z_bar, earlier = step.pull(active, list(before), list(after), moved, hold)
         x_bar, h_bar = by_both(z_bar)
-        earlier[0] = earlier[0] + h_bar
+        earlier = [earlier[0] + h_bar, *earlier[1:]]
         if valid is not None:
-            kept = [_keep(valid, jnp.zeros_like(bar), bar) for bar in states_bar]
-            earlier = [a + b for a, b in zip(earlier, kept, strict=True)]
-        # No one asks for `z` again. A second array of its size would have to be filled with zeros first: that alone
-        # is a twentieth of the time.
-        every_z = lax.dynamic_update_index_in_dim(every_z, z_bar, time, 0)
-        return (earlier, every_z), None if at_once or by_example else x_bar
+            stayed = [_keep(valid, jnp.zeros_like(bar), bar) for bar in states_bar]
+            earlier = [a + b for a, b in zip(earlier, stayed, strict=True)]
+        # No one asks for `active` again. A second array of its size would have to be filled with zeros first: that
+        # alone is a twentieth of the time.
+        every_active = _put(every_active, z_bar, time)
+        return earlier, every_active, None if every_x_bar is None else _put(every_x_bar, x_bar, time), held
 
-    (states_bar, z_bar), inputs_bar = lax.scan(
-        retreat,
-        (states_bar, z),
-        (jnp.arange(inputs.shape[0]), before, mask, outputs_bar),
-        reverse=not how.go_backwards,
-        unroll=_unrolled(inputs, how),
-    )
+    count = 2 if jax.default_backend() == "cpu" else 0
+    held = [jnp.zeros((2, *states[-1].shape), states[-1].dtype) for _ in range(count)]
+    carry = states_bar, kept.active, jnp.zeros_like(inputs) if in_turn else None, held
+    states_bar, z_bar, inputs_bar, _ = _loop(turn, carry, inputs.shape[0], how.unroll)
+    before = kept.states[:-1, 0]
     if by_example:
-        inputs_bar, weights_bar = _by_example(step, inputs, before[0], weights, masks, z_bar)
-    else:
+        inputs_bar, weights_bar = _by_example(step, inputs, before, weights, masks, z_bar)
+        return inputs_bar, states_bar, weights_bar
 
-        def all_times(inputs: Array, weights: Weights) -> Array:
-            return _z(step, projected, inputs, before[0], step.arranged(weights), masks)
+    def all_times(inputs: Array, weights: Weights) -> Array:
+        return step.merged(inputs, before, step.arranged(weights), masks, projected)
 
-        every_bar, weights_bar = jax.vjp(all_times, inputs, weights)[1](z_bar)
-        inputs_bar = every_bar if at_once else inputs_bar
-    return inputs_bar, states_bar, weights_bar, None, None
+    every_bar, weights_bar = jax.vjp(all_times, inputs, weights)[1](z_bar)
+    return every_bar if at_once else inputs_bar, states_bar, weights_bar
+
+
+def _gradient_backward(step: SimpleStep, how: Walk, projected: bool, args: Any, cotangents: Any) -> Any:
+    given, masks, mask, _, first_cotangents = args
+    plain = _plain(step, how, projected, masks, mask)
+
+    def gradient(given: Any, cotangents: Any) -> Any:
+        return jax.vjp(plain, *given)[1](cotangents)
+
+    given_bar, cotangents_bar = jax.vjp(gradient, given, first_cotangents)[1](cotangents)
+    return given_bar, None, None, None, cotangents_bar
 
 
 def _is_long(inputs: Array) -> bool:
@@ -300,7 +427,7 @@ def _by_example(
         before: The states ``(time, batch, units)`` before each time.
         weights: The weights, not arranged.
         masks: What is dropped.
-        z_bar: The gradient ``(time, parts, batch, units)`` of what ``update`` is given.
+        z_bar: The gradient ``(time, parts, batch, units)`` of what ``activate`` is given.
     """
     plain = dataclasses.replace(step, stacked=False)
 
@@ -311,7 +438,7 @@ def _by_example(
             kernel = masked_kernel(weights.kernel, mask.inputs)
             recurrent_kernel = masked_kernel(weights.recurrent_kernel, mask.state)
             masked = Weights(kernel, recurrent_kernel, weights.bias)
-            return _z(plain, False, x, h, masked, DropoutMasks())
+            return plain.merged(x, h, masked, DropoutMasks())
 
         x_bar, weights_bar = jax.vjp(z, x, weights)[1](jnp.reshape(bar, (bar.shape[0], -1)))
         return jax.tree.map(jnp.add, total, weights_bar), x_bar
@@ -324,5 +451,7 @@ def _by_example(
 
 
 _differentiable.defvjp(_forward, _backward)
+_keeping.defvjp(lambda *args: (_keeping(*args), args[3:]), _keeping_backward)
+_gradient.defvjp(lambda *args: (_gradient(*args), args[3:]), _gradient_backward)
 # Compiled by itself, so that a call outside of any trace is compiled once and not each time.
 _recurrence = jax.jit(_differentiable, static_argnums=(0, 1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ from kerasmagic.core.layer import Layer
 from kerasmagic.core.random import SeedGenerator
 from kerasmagic.core.symbolic import KerasTensor
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
+from kerasmagic.numerics.compiling import program
 from kerasmagic.numerics.recurrent import Walk, walk
 
 RNG = np.random.default_rng(0)
@@ -355,3 +357,26 @@ def test_gradients_of_gradients_and_of_many_examples(rate: float) -> None:
 
     x = jnp.asarray(X)
     close(jax.vmap(alone)(x), jnp.stack([alone(one) for one in x]))
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the threads of XLA on CPU")
+def test_loops_over_time_stay_on_one_thread() -> None:
+    # XLA hands the kernels of a turn from thread to thread where there are more than eight: on two cores an LSTM
+    # then takes longer than on one.
+    layer = ours.LSTM(64, dropout=0.2, recurrent_dropout=0.2, seed=2)
+    layer.build((32, 40, 64))
+    weights, state = weights_of(layer), [v.value for v in layer.non_trainable_variables]
+
+    def loss(weights: Any, x: Any) -> Any:
+        return jnp.sum(layer.stateless_call(weights, state, x, training=True)[0] ** 2)
+
+    compiled = program(jax.grad(loss)).lower(weights, jnp.ones((32, 40, 64))).compile().as_text()
+    bodies = dict(re.findall(r"^%([\w.-]+) \(.*?\{\n(.*?)^\}", compiled, re.M | re.S))
+    idle = re.compile(r" (get-tuple-element|constant|parameter|tuple|bitcast)\(")
+    kernels = sorted(
+        sum(not idle.search(line) for line in bodies[name].splitlines())
+        for name in re.findall(r" while\(.*body=%([\w.-]+)", compiled)
+        if "dynamic-update-slice" in bodies[name]
+    )
+    # The walk and its gradient; the third loop is over examples.
+    assert kernels[1] <= 8, kernels

@@ -186,8 +186,10 @@ class RecurrentCell(LibraryLayer):
         if rate == 1.0:
             return jnp.zeros((count, *like.shape), like.dtype)
         keep = 1.0 - rate
-        kept = [jax.random.bernoulli(self.seed_generator.next(), keep, like.shape) for _ in range(count)]
-        return jnp.stack(kept).astype(like.dtype) / keep
+        # Keras' draws, each with a key of its own, by one loop of XLA's in place of one for each.
+        keys = jnp.stack([self.seed_generator.next() for _ in range(count)])
+        kept = jax.vmap(lambda key: jax.random.bernoulli(key, keep, like.shape))(keys)
+        return kept.astype(like.dtype) / keep
 
     @contextlib.contextmanager
     def holding(self, masks: DropoutMasks) -> Iterator[None]:
@@ -207,6 +209,12 @@ class RecurrentCell(LibraryLayer):
     def state_size(self) -> Any:
         """The size of the state, or a list of one per state."""
         raise NotImplementedError
+
+
+def is_standard(cell: Any) -> bool:
+    """Whether a cell's activation and recurrent activation are those that it has unless told."""
+    activations = cell.activation, cell.recurrent_activation
+    return [ACTIVATIONS.name_of(each) for each in activations] == ["tanh", "sigmoid"]
 
 
 def of_cell(name: str) -> Any:

@@ -15,7 +15,7 @@ from kerasmagic.foundation.config import standardize_data_format
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
 from kerasmagic.foundation.registry import ACTIVATIONS
 from kerasmagic.foundation.signature import handed_on
-from kerasmagic.layers.recurrent.cell import RecurrentCell, of_cell
+from kerasmagic.layers.recurrent.cell import RecurrentCell, is_standard, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN
 from kerasmagic.numerics.cells import ConvLSTMStep
 
@@ -122,6 +122,7 @@ class ConvLSTMCell(RecurrentCell):
             padding=self.padding,
             dilation=self.dilation_rate,
             data_format=self.data_format,
+            standard=is_standard(self),
         )
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:

@@ -8,7 +8,7 @@ from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.arguments import positive_integer
 from kerasmagic.foundation.registry import ACTIVATIONS
 from kerasmagic.foundation.signature import handed_on
-from kerasmagic.layers.recurrent.cell import RecurrentCell, of_cell
+from kerasmagic.layers.recurrent.cell import RecurrentCell, is_standard, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN, checked_cudnn
 from kerasmagic.numerics.cells import LSTMStep
 
@@ -84,7 +84,7 @@ class LSTMCell(RecurrentCell):
         self.add_weights((input_shape[-1], wide), (self.units, wide), (wide,))
 
     def make_step(self) -> LSTMStep:
-        return LSTMStep(self.activation, self.recurrent_activation)
+        return LSTMStep(self.activation, self.recurrent_activation, standard=is_standard(self))
 
 
 class LSTM(CellRNN):
