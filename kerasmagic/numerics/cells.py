@@ -105,6 +105,13 @@ class SimpleStep:
     XLA would read them across at every turn of a loop: forward and backward take 1.03 of the time.
     """
 
+    standard: bool = dataclasses.field(default=False, kw_only=True)
+    """Of an LSTM: whether the activation is the hyperbolic tangent and the recurrent one the logistic function.
+
+    Their slopes follow from their values, so that the gradient activates nothing once more; and
+    ``sigmoid(x) = (1 + tanh(x / 2)) / 2`` makes one loop of all gates.
+    """
+
     gates: ClassVar[int] = 1
     stacks: ClassVar[bool] = True
     """Whether it can be ``stacked``."""
@@ -228,13 +235,6 @@ class LSTMStep(SimpleStep):
     """
 
     recurrent_activation: Activation
-
-    standard: bool = dataclasses.field(default=False, kw_only=True)
-    """Whether the activation is the hyperbolic tangent and the recurrent one the logistic function.
-
-    Their slopes follow from their values, so that the gradient activates nothing once more; and
-    ``sigmoid(x) = (1 + tanh(x / 2)) / 2`` makes one loop of all gates.
-    """
 
     gates: ClassVar[int] = 4
 

@@ -352,10 +352,11 @@ def _gradient(
     by_both = jax.vjp(lambda x, h: backward.merged(x, h, arranged, masks, projected), x, states[0])[1]
 
     def turn(turns: Any, carry: Any) -> Any:
-        states_bar, every_active, every_x_bar, held = carry
+        states_bar, every_z_bar, every_x_bar, held = carry
         held = list(held)
         time = last - turns
-        active, before, after = _at(every_active, time), _at(kept.states, time), _at(kept.states, time + 1)
+        active = _at(every_z_bar if overwrites else kept.active, time)
+        before, after = _at(kept.states, time), _at(kept.states, time + 1)
         valid = None if mask is None else _at(mask, time)
         if outputs_bar is not None:
             states_bar = [states_bar[0] + _at(outputs_bar, time), *states_bar[1:]]
@@ -374,14 +375,17 @@ def _gradient(
         if valid is not None:
             stayed = [_keep(valid, jnp.zeros_like(bar), bar) for bar in states_bar]
             earlier = [a + b for a, b in zip(earlier, stayed, strict=True)]
-        # No one asks for `active` again. A second array of its size would have to be filled with zeros first: that
-        # alone is a twentieth of the time.
-        every_active = _put(every_active, z_bar, time)
-        return earlier, every_active, None if every_x_bar is None else _put(every_x_bar, x_bar, time), held
+        every_z_bar = _put(every_z_bar, z_bar, time)
+        return earlier, every_z_bar, None if every_x_bar is None else _put(every_x_bar, x_bar, time), held
 
-    count = 2 if jax.default_backend() == "cpu" else 0
+    # No one asks for `active` again, and an array of its size would have to be filled with zeros first: that alone is a
+    # twentieth of the time. But where XLA does not know that all is read before it is overwritten, it copies the whole
+    # array at each time.
+    overwrites = step.standard and jax.default_backend() == "cpu"
+    count = 2 if overwrites else 0
     held = [jnp.zeros((2, *states[-1].shape), states[-1].dtype) for _ in range(count)]
-    carry = states_bar, kept.active, jnp.zeros_like(inputs) if in_turn else None, held
+    every_z_bar = kept.active if overwrites else jnp.zeros_like(kept.active)
+    carry = states_bar, every_z_bar, jnp.zeros_like(inputs) if in_turn else None, held
     states_bar, z_bar, inputs_bar, _ = _loop(turn, carry, inputs.shape[0], how.unroll)
     before = kept.states[:-1, 0]
     if by_example:

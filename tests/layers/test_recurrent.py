@@ -359,24 +359,40 @@ def test_gradients_of_gradients_and_of_many_examples(rate: float) -> None:
     close(jax.vmap(alone)(x), jnp.stack([alone(one) for one in x]))
 
 
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the threads of XLA on CPU")
-def test_loops_over_time_stay_on_one_thread() -> None:
-    # XLA hands the kernels of a turn from thread to thread where there are more than eight: on two cores an LSTM
-    # then takes longer than on one.
-    layer = ours.LSTM(64, dropout=0.2, recurrent_dropout=0.2, seed=2)
-    layer.build((32, 40, 64))
+def bodies_of_loops(layer: Any, shape: tuple[int, ...]) -> list[list[str]]:
+    """Return the lines of each loop in the compiled gradient of a layer."""
+    layer.build(shape)
     weights, state = weights_of(layer), [v.value for v in layer.non_trainable_variables]
 
     def loss(weights: Any, x: Any) -> Any:
         return jnp.sum(layer.stateless_call(weights, state, x, training=True)[0] ** 2)
 
-    compiled = program(jax.grad(loss)).lower(weights, jnp.ones((32, 40, 64))).compile().as_text()
+    compiled = program(jax.grad(loss, argnums=(0, 1))).lower(weights, jnp.ones(shape)).compile().as_text()
     bodies = dict(re.findall(r"^%([\w.-]+) \(.*?\{\n(.*?)^\}", compiled, re.M | re.S))
+    return [bodies[name].splitlines() for name in re.findall(r" while\(.*body=%([\w.-]+)", compiled)]
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2])
+@pytest.mark.parametrize(
+    ("name", "activation"), [("LSTM", "tanh"), ("LSTM", "relu"), ("GRU", "tanh"), ("SimpleRNN", "tanh")]
+)
+def test_no_turn_of_a_loop_copies_what_is_collected(name: str, activation: str, rate: float) -> None:
+    # Such copies make the work grow with the square of the times.
+    layer = getattr(ours, name)(8, activation=activation, dropout=rate, recurrent_dropout=rate, seed=2)
+    for body in bodies_of_loops(layer, (4, 37, 6)):
+        assert not [line for line in body if re.search(r" = \w+\[3[78],[\d,]+\]\S* copy\(", line)]
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the threads of XLA on CPU")
+def test_loops_over_time_stay_on_one_thread() -> None:
+    # XLA hands the kernels of a turn from thread to thread where there are more than eight: on two cores an LSTM
+    # then takes longer than on one.
+    layer = ours.LSTM(64, dropout=0.2, recurrent_dropout=0.2, seed=2)
     idle = re.compile(r" (get-tuple-element|constant|parameter|tuple|bitcast)\(")
     kernels = sorted(
-        sum(not idle.search(line) for line in bodies[name].splitlines())
-        for name in re.findall(r" while\(.*body=%([\w.-]+)", compiled)
-        if "dynamic-update-slice" in bodies[name]
+        sum(not idle.search(line) for line in body)
+        for body in bodies_of_loops(layer, (32, 40, 64))
+        if any("dynamic-update-slice" in line for line in body)
     )
     # The walk and its gradient; the third loop is over examples.
     assert kernels[1] <= 8, kernels
