@@ -156,9 +156,9 @@ class SimpleStep:
 
         The bias is left out: in the loop it costs no kernel of its own.
         """
-        given = x if masks.inputs is None else x * masks.inputs[:, None]
-        y = jnp.matmul(jnp.reshape(given, (*given.shape[:-3], -1, given.shape[-1])), weights.kernel)
-        return jnp.reshape(y, (y.shape[0], *x.shape[:2], y.shape[-1]))
+        given = x[None] if masks.inputs is None else x * masks.inputs[:, None]
+        given = jnp.broadcast_to(given, (self.gates, *x.shape))
+        return jnp.einsum("gtbn,gnu->gtbu", given, weights.kernel)
 
     def biased(self, projected: Array, weights: Weights) -> Array:
         """Add the bias of the inputs."""

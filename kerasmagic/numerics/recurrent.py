@@ -189,18 +189,18 @@ def _loop(turn: Callable[[Any, Any], Any], carry: Any, length: Any, unroll: bool
     XLA runs the kernels of a turn on the loop's own thread if there are eight of them at most. More wander from thread
     to thread, which takes longer than the small kernels of a recurrent step themselves: on two cores an LSTM took 1.2
     times as long as on one (``python -m benchmarks steady --workloads lstm``, without ``--pin``). With a mask for each
-    gate there are eight; in ``lax.scan`` there would be more.
+    gate there are eight. What a scan collects by itself it writes by kernels of its own, from a copy of its carry.
     """
     if unroll:
         for time in range(_known(length)):
             carry = turn(time, carry)
         return carry
-    count = jnp.asarray(length)
 
-    def counted(state: tuple[Array, Any]) -> tuple[Array, Any]:
-        return state[0] + 1, turn(*state)
+    def counted(state: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], None]:
+        return (state[0] + 1, turn(*state)), None
 
-    return lax.while_loop(lambda state: state[0] < count, counted, (jnp.zeros_like(count), carry))[1]
+    first = jnp.zeros((), jnp.int32)
+    return lax.scan(counted, (first, carry), None, length=length)[0][1]
 
 
 def _at(array: Array, time: Any, axis: int = 0) -> Array:
@@ -212,10 +212,7 @@ def _put(array: Array, value: Array, time: Any, axis: int = 0) -> Array:
     return lax.dynamic_update_index_in_dim(array, value, time, axis, allow_negative_indices=False)
 
 
-def _following(
-    step: SimpleStep, active: Array, states: list[Array], mask: Array | None, time: Any
-) -> list[Array]:
-    valid = None if mask is None else _at(mask, time)
+def _following(step: SimpleStep, active: Array, states: list[Array], valid: Array | None) -> list[Array]:
     following = step.combine(active, states)
     return [_keep(valid, new.astype(old.dtype), old) for new, old in zip(following, states, strict=True)]
 
@@ -229,9 +226,8 @@ def _walk_forward(
     weights: Weights,
     masks: DropoutMasks,
     mask: Array | None,
-    keep: bool,
 ) -> tuple[tuple[Array | None, list[Array]], Kept]:
-    """Walk forward and, if asked to, ``keep`` what the gradient needs."""
+    """Walk forward and keep what the gradient needs."""
     weights = step.arranged(weights)
     length = inputs.shape[0]
     by_gate = step.stacked and not projected
@@ -244,28 +240,19 @@ def _walk_forward(
         return step.activate(step.merged(x, h, weights, masks, projected or by_gate))
 
     like = jax.eval_shape(active_at, 0, states[0])
-    every_active = jnp.zeros((length, *like.shape), like.dtype) if keep else None
-    kept_states = states if keep else states[:1] if how.return_sequences else []
-    every_state = None
-    if kept_states:
-        first = jnp.stack(kept_states)
-        every_state = _put(jnp.zeros((length + 1, *first.shape), first.dtype), first, 0)
+    first = jnp.stack(states)
+    every_state = _put(jnp.zeros((length + 1, *first.shape), first.dtype), first, 0)
 
     def turn(time: Any, carry: tuple[list[Array], Kept]) -> tuple[list[Array], Kept]:
         states, (every_state, every_active) = carry
-        active = active_at(time, states[0])
-        if every_active is not None:
-            # Read where it was written, so that no two kernels compute it.
-            every_active = _put(every_active, active, time)
-            active = _at(every_active, time)
-        states = _following(step, active, states, mask, time)
-        if every_state is not None:
-            every_state = _put(every_state, jnp.stack(states[: len(kept_states)]), time + 1)
-        return states, Kept(every_state, every_active)
+        # Read where it was written, so that no two kernels compute it.
+        every_active = _put(every_active, active_at(time, states[0]), time)
+        states = _following(step, _at(every_active, time), states, None if mask is None else _at(mask, time))
+        return states, Kept(_put(every_state, jnp.stack(states), time + 1), every_active)
 
-    states, kept = _loop(turn, (states, Kept(every_state, every_active)), length, how.unroll)
-    outputs = kept.states[1:, 0] if how.return_sequences else None
-    return (outputs, states), kept
+    kept = Kept(every_state, jnp.zeros((length, *like.shape), like.dtype))
+    states, kept = _loop(turn, (states, kept), length, how.unroll)
+    return (kept.states[1:, 0] if how.return_sequences else None, states), kept
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
@@ -279,7 +266,7 @@ def _differentiable(
     masks: DropoutMasks,
     mask: Array | None,
 ) -> tuple[Array | None, list[Array]]:
-    return _walk_forward(step, how, projected, inputs, states, weights, masks, mask, keep=False)[0]
+    return _plain(step, how, projected, masks, mask)(inputs, states, weights)
 
 
 def _forward(step: SimpleStep, how: Walk, projected: bool, *args: Any) -> tuple[Any, Any]:
@@ -297,7 +284,7 @@ def _backward(step: SimpleStep, how: Walk, projected: bool, residuals: Any, cota
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _keeping(step: SimpleStep, how: Walk, projected: bool, *args: Any) -> tuple[Any, Kept]:
     """Walk forward and keep what the gradient needs. What is kept has no gradient: no one but the gradient reads it."""
-    return _walk_forward(step, how, projected, *args, keep=True)
+    return _walk_forward(step, how, projected, *args)
 
 
 def _keeping_backward(step: SimpleStep, how: Walk, projected: bool, args: Any, cotangents: Any) -> Any:
@@ -310,17 +297,21 @@ def _keeping_backward(step: SimpleStep, how: Walk, projected: bool, args: Any, c
 def _plain(step: SimpleStep, how: Walk, projected: bool, masks: DropoutMasks, mask: Array | None) -> Any:
     """Return the same walk as JAX differentiates it, however often."""
 
+    # Of the activations themselves: JAX knows their gradients, and what these keep can be told.
+    plain = dataclasses.replace(step, standard=False)
+
     def walked(inputs: Array, states: list[Array], weights: Weights) -> tuple[Array | None, list[Array]]:
-        arranged = step.arranged(weights)
+        arranged = plain.arranged(weights)
 
-        def one(x: Array, states: list[Array], _: None) -> tuple[Array, list[Array], None]:
-            following = step.combine(
-                step.activate(step.merged(x, states[0], arranged, masks, projected)), states
-            )
-            return following[0], following, None
+        def advance(states: list[Array], at: tuple[Array, Array | None]) -> tuple[list[Array], Array | None]:
+            x, valid = at
+            active = plain.activate(plain.merged(x, states[0], arranged, masks, projected))
+            following = _following(plain, active, states, valid)
+            return following, following[0] if how.return_sequences else None
 
-        outputs, states, _ = walk(one, inputs, states, mask, how)
-        return outputs if how.return_sequences else None, states
+        unroll = max(_known(inputs.shape[0]), 1) if how.unroll else 1
+        states, outputs = lax.scan(advance, states, (inputs, mask), unroll=unroll)
+        return outputs, states
 
     return walked
 

@@ -186,10 +186,8 @@ class RecurrentCell(LibraryLayer):
         if rate == 1.0:
             return jnp.zeros((count, *like.shape), like.dtype)
         keep = 1.0 - rate
-        # Keras' draws, each with a key of its own, by one loop of XLA's in place of one for each.
-        keys = jnp.stack([self.seed_generator.next() for _ in range(count)])
-        kept = jax.vmap(lambda key: jax.random.bernoulli(key, keep, like.shape))(keys)
-        return kept.astype(like.dtype) / keep
+        kept = [jax.random.bernoulli(self.seed_generator.next(), keep, like.shape) for _ in range(count)]
+        return jnp.stack(kept).astype(like.dtype) / keep
 
     @contextlib.contextmanager
     def holding(self, masks: DropoutMasks) -> Iterator[None]:
