@@ -210,8 +210,7 @@ class SimpleStep:
             hold: Gives back what it is given, which several results need, so that it is computed once; with a number
                 for each of the two values, of a state's shape, that it may be used for.
         """
-        active_bar, earlier = jax.vjp(self.combine, active, states)[1](bars)
-        return active_bar, earlier
+        return jax.vjp(self.combine, active, states)[1](bars)
 
     def combine(self, active: Array, states: list[Array]) -> list[Array]:
         """Return the next states; the first one is the output."""

@@ -81,7 +81,7 @@ def walk(
         (states, memory, held),
         (inputs, mask),
         reverse=how.go_backwards,
-        unroll=max(_known(jax.tree.leaves(inputs)[0].shape[0]), 1) if how.unroll else 1,
+        unroll=_unrolled(inputs, how),
     )
     states, memory, held = last
     if not how.return_sequences:
@@ -89,11 +89,14 @@ def walk(
     return (jnp.flip(outputs, axis=0) if how.go_backwards else outputs), states, memory
 
 
-def _known(length: Any) -> int:
-    """Return how often a loop that is written out has its turn."""
+def _unrolled(inputs: Any, how: Walk) -> int:
+    """Return how many times one turn of the loop takes."""
+    length = jax.tree.leaves(inputs)[0].shape[0]
+    if not how.unroll:
+        return 1
     if not isinstance(length, int):
         raise InvalidArgument(f"Unrolling requires a fixed number of timesteps. Received: {length}")
-    return length
+    return max(length, 1)
 
 
 def _first_output(step: Step, inputs: Any, states: Any, memory: Any) -> Array:
@@ -183,33 +186,29 @@ class Kept(NamedTuple):
     active: Any
 
 
-def _loop(turn: Callable[[Any, Any], Any], carry: Any, length: Any, unroll: bool) -> Any:
-    """Return ``carry`` after ``turn(time, carry)`` for each time.
+def _loop(turn: Callable[[Any, Any], Any], carry: Any, length: Any, unroll: int) -> Any:
+    """Return ``carry`` after ``turn(time, carry)`` for each time, of which ``unroll`` are written out at once.
 
     XLA runs the kernels of a turn on the loop's own thread if there are eight of them at most. More wander from thread
     to thread, which takes longer than the small kernels of a recurrent step themselves: on two cores an LSTM took 1.2
     times as long as on one (``python -m benchmarks steady --workloads lstm``, without ``--pin``). With a mask for each
     gate there are eight. What a scan collects by itself it writes by kernels of its own, from a copy of its carry.
     """
-    if unroll:
-        for time in range(_known(length)):
-            carry = turn(time, carry)
-        return carry
 
     def counted(state: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], None]:
         return (state[0] + 1, turn(*state)), None
 
     first = jnp.zeros((), jnp.int32)
-    return lax.scan(counted, (first, carry), None, length=length)[0][1]
+    return lax.scan(counted, (first, carry), None, length=length, unroll=unroll)[0][1]
 
 
 def _at(array: Array, time: Any, axis: int = 0) -> Array:
     return lax.dynamic_index_in_dim(array, time, axis, keepdims=False, allow_negative_indices=False)
 
 
-def _put(array: Array, value: Array, time: Any, axis: int = 0) -> Array:
+def _put(array: Array, value: Array, time: Any) -> Array:
     value = value.astype(array.dtype)
-    return lax.dynamic_update_index_in_dim(array, value, time, axis, allow_negative_indices=False)
+    return lax.dynamic_update_index_in_dim(array, value, time, 0, allow_negative_indices=False)
 
 
 def _following(step: SimpleStep, active: Array, states: list[Array], valid: Array | None) -> list[Array]:
@@ -229,7 +228,7 @@ def _walk_forward(
 ) -> tuple[tuple[Array | None, list[Array]], Kept]:
     """Walk forward and keep what the gradient needs."""
     weights = step.arranged(weights)
-    length = inputs.shape[0]
+    length, unroll = inputs.shape[0], _unrolled(inputs, how)
     by_gate = step.stacked and not projected
     if by_gate:
         inputs = step.project_all(inputs, weights, masks)
@@ -251,7 +250,7 @@ def _walk_forward(
         return states, Kept(_put(every_state, jnp.stack(states), time + 1), every_active)
 
     kept = Kept(every_state, jnp.zeros((length, *like.shape), like.dtype))
-    states, kept = _loop(turn, (states, kept), length, how.unroll)
+    states, kept = _loop(turn, (states, kept), length, unroll)
     return (kept.states[1:, 0] if how.return_sequences else None, states), kept
 
 
@@ -266,69 +265,28 @@ def _differentiable(
     masks: DropoutMasks,
     mask: Array | None,
 ) -> tuple[Array | None, list[Array]]:
-    return _plain(step, how, projected, masks, mask)(inputs, states, weights)
+    """Walk forward and keep nothing; what costs and padded batches are told of."""
+    # Of the activations themselves: what their gradients keep can be told.
+    plain = dataclasses.replace(step, standard=False)
+    arranged = plain.arranged(weights)
+
+    def advance(states: list[Array], at: tuple[Array, Array | None]) -> tuple[list[Array], Array | None]:
+        x, valid = at
+        active = plain.activate(plain.merged(x, states[0], arranged, masks, projected))
+        following = _following(plain, active, states, valid)
+        return following, following[0] if how.return_sequences else None
+
+    states, outputs = lax.scan(advance, states, (inputs, mask), unroll=_unrolled(inputs, how))
+    return outputs, states
 
 
 def _forward(step: SimpleStep, how: Walk, projected: bool, *args: Any) -> tuple[Any, Any]:
-    walked: Any = _keeping(step, how, projected, *args)
-    result, kept = walked
+    result, kept = _walk_forward(step, how, projected, *args)
     return result, (args, kept)
 
 
 def _backward(step: SimpleStep, how: Walk, projected: bool, residuals: Any, cotangents: Any) -> Any:
-    (*given, masks, mask), kept = residuals
-    bars: Any = _gradient(step, how, projected, given, masks, mask, kept, cotangents)
-    return *bars, None, None
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _keeping(step: SimpleStep, how: Walk, projected: bool, *args: Any) -> tuple[Any, Kept]:
-    """Walk forward and keep what the gradient needs. What is kept has no gradient: no one but the gradient reads it."""
-    return _walk_forward(step, how, projected, *args)
-
-
-def _keeping_backward(step: SimpleStep, how: Walk, projected: bool, args: Any, cotangents: Any) -> Any:
-    *given, masks, mask = args
-    plain = _plain(step, how, projected, masks, mask)
-    bars: Any = jax.vjp(plain, *given)[1](cotangents[0])
-    return *bars, None, None
-
-
-def _plain(step: SimpleStep, how: Walk, projected: bool, masks: DropoutMasks, mask: Array | None) -> Any:
-    """Return the same walk as JAX differentiates it, however often."""
-
-    # Of the activations themselves: JAX knows their gradients, and what these keep can be told.
-    plain = dataclasses.replace(step, standard=False)
-
-    def walked(inputs: Array, states: list[Array], weights: Weights) -> tuple[Array | None, list[Array]]:
-        arranged = plain.arranged(weights)
-
-        def advance(states: list[Array], at: tuple[Array, Array | None]) -> tuple[list[Array], Array | None]:
-            x, valid = at
-            active = plain.activate(plain.merged(x, states[0], arranged, masks, projected))
-            following = _following(plain, active, states, valid)
-            return following, following[0] if how.return_sequences else None
-
-        unroll = max(_known(inputs.shape[0]), 1) if how.unroll else 1
-        states, outputs = lax.scan(advance, states, (inputs, mask), unroll=unroll)
-        return outputs, states
-
-    return walked
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _gradient(
-    step: SimpleStep,
-    how: Walk,
-    projected: bool,
-    given: list[Any],
-    masks: DropoutMasks,
-    mask: Array | None,
-    kept: Kept,
-    cotangents: tuple[Array | None, list[Array]],
-) -> tuple[Array, list[Array], Weights]:
-    """Return the gradients of what was ``given``: inputs, states and weights."""
-    inputs, states, weights = given
+    (inputs, states, weights, masks, mask), kept = residuals
     outputs_bar, states_bar = cotangents
     backward = dataclasses.replace(step, turned=step.stacks)
     arranged = backward.arranged(weights)
@@ -377,28 +335,17 @@ def _gradient(
     held = [jnp.zeros((2, *states[-1].shape), states[-1].dtype) for _ in range(count)]
     every_z_bar = kept.active if overwrites else jnp.zeros_like(kept.active)
     carry = states_bar, every_z_bar, jnp.zeros_like(inputs) if in_turn else None, held
-    states_bar, z_bar, inputs_bar, _ = _loop(turn, carry, inputs.shape[0], how.unroll)
+    states_bar, z_bar, inputs_bar, _ = _loop(turn, carry, inputs.shape[0], _unrolled(inputs, how))
     before = kept.states[:-1, 0]
     if by_example:
         inputs_bar, weights_bar = _by_example(step, inputs, before, weights, masks, z_bar)
-        return inputs_bar, states_bar, weights_bar
+        return inputs_bar, states_bar, weights_bar, None, None
 
     def all_times(inputs: Array, weights: Weights) -> Array:
         return step.merged(inputs, before, step.arranged(weights), masks, projected)
 
     every_bar, weights_bar = jax.vjp(all_times, inputs, weights)[1](z_bar)
-    return every_bar if at_once else inputs_bar, states_bar, weights_bar
-
-
-def _gradient_backward(step: SimpleStep, how: Walk, projected: bool, args: Any, cotangents: Any) -> Any:
-    given, masks, mask, _, first_cotangents = args
-    plain = _plain(step, how, projected, masks, mask)
-
-    def gradient(given: Any, cotangents: Any) -> Any:
-        return jax.vjp(plain, *given)[1](cotangents)
-
-    given_bar, cotangents_bar = jax.vjp(gradient, given, first_cotangents)[1](cotangents)
-    return given_bar, None, None, None, cotangents_bar
+    return every_bar if at_once else inputs_bar, states_bar, weights_bar, None, None
 
 
 def _is_long(inputs: Array) -> bool:
@@ -446,7 +393,5 @@ def _by_example(
 
 
 _differentiable.defvjp(_forward, _backward)
-_keeping.defvjp(lambda *args: (_keeping(*args), args[3:]), _keeping_backward)
-_gradient.defvjp(lambda *args: (_gradient(*args), args[3:]), _gradient_backward)
 # Compiled by itself, so that a call outside of any trace is compiled once and not each time.
 _recurrence = jax.jit(_differentiable, static_argnums=(0, 1, 2))
