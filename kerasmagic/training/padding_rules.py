@@ -331,9 +331,19 @@ def _last(equation: Any) -> list[Sum]:
 
 
 def _random(equation: Any) -> list[Sum]:
-    # A number is drawn for each place, counted in order: those of the first samples are what a smaller batch gets.
-    result = equation.outvars[0]
-    _require(all(math.prod(_shape(result)[:axis]) == 1 for axis in _open_axes(result)), equation)
+    # Each key draws a number for each place, counted in order: those of the first samples are what a smaller batch
+    # gets.
+    keys, result = equation.invars[0], equation.outvars[0]
+    of_key = len(_shape(keys))
+    fine = all(axis >= of_key for axis in _open_axes(result))
+    _require(
+        fine and all(math.prod(_shape(result)[of_key:axis]) == 1 for axis in _open_axes(result)), equation
+    )
+    return []
+
+
+def _unstack(equation: Any) -> list[Sum]:
+    _require(equation.params["axis"] not in _open_axes(equation.invars[0]), equation)
     return []
 
 
@@ -383,7 +393,7 @@ _RULES: dict[str, Callable[[Any], Sequence[Sum]]] = {
     "svd": _matrices,
     "top_k": _last,
     "triangular_solve": _matrices,
-    "unstack": _along("axis"),
+    "unstack": _unstack,
 }
 _SCATTERED = {"add": _zero, "sub": _zero, "max": _least, "min": _greatest, "mul": _one}
 _RULES |= {f"scatter-{kind}": _scatter(nothing) for kind, nothing in _SCATTERED.items()}
