@@ -22,8 +22,13 @@ def first_missing(structure: Any) -> tuple[int, int] | None:
     """
     for leaf in tree.flatten(structure):
         array = leaf if isinstance(leaf, np.ndarray) else None
-        # A sum is NaN if anything in it is; most data are done with after this.
-        if array is None or array.dtype.kind != "f" or array.ndim == 0 or not np.isnan(np.sum(array)):
+        # The greatest is NaN if anything is; most data are done with after this.
+        if (
+            array is None
+            or array.dtype.kind != "f"
+            or array.ndim == 0
+            or not np.isnan(np.max(array, initial=-np.inf))
+        ):
             continue
         missing = np.isnan(array).reshape(len(array), -1).any(1)
         if missing.any():

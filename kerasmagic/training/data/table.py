@@ -8,12 +8,13 @@ import jax
 import numpy as np
 
 from kerasmagic.core import tree
+from kerasmagic.core.transfer import filled_up
 from kerasmagic.training.data.arrays import standardize, to_device
 
 # What is larger stays with NumPy: on CPU the copy counts against the same memory, often 1 GiB.
 LARGEST = 256 * 2**20
 LARGEST_SHARE_OF_DEVICE = 0.25
-# Larger arrays are not copied on the host for it.
+# The memory of larger arrays is not spent on it.
 LARGEST_FILLED = 32 * 2**20
 
 
@@ -88,7 +89,7 @@ def _filled_up(leaf: Any) -> Any:
         return leaf
     step = max(1, 1 << max(len(leaf).bit_length() - 4, 0))
     missing = -len(leaf) % step
-    return np.concatenate([leaf, np.broadcast_to(leaf[-1:], (missing, *leaf.shape[1:]))]) if missing else leaf
+    return filled_up(leaf, len(leaf) + missing) if missing else leaf
 
 
 @jax.jit
