@@ -16,6 +16,9 @@ from benchmarks.worker import TURNS, Turns, speed
 from benchmarks.workloads import WORKLOADS
 from kerasmagic.numerics import compiling
 
+# What is measured beside the single options: that programs of large products have their own.
+LARGE_PRODUCTS = "large products"
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure what the command line asks for."""
@@ -28,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(json.dumps(seconds(*options.only)))
         return
     for workload in options.workloads or WORKLOADS:
-        without = ["", *compiling.CPU_OPTIONS]
+        without = ["", *compiling.CPU_OPTIONS, LARGE_PRODUCTS]
         taken: dict[str, list[float]] = {name: [] for name in without}
         for _ in range(options.rounds):
             for name in without:
@@ -42,6 +45,9 @@ def main(arguments: list[str] | None = None) -> None:
 def seconds(workload: str, without: str) -> float:
     """Return the processor time of a sample, compiled without an option."""
     compiling.CPU_OPTIONS.pop(without, None)
+    compiling.LARGE_PRODUCTS.pop(without, None)
+    if without == LARGE_PRODUCTS:
+        compiling.LARGE_PRODUCTS.clear()
     model = Turns("kerasmagic", WORKLOADS[workload])
     return 1 / speed([model.turn() for _ in range(TURNS)])["samples_per_cpu_s"]
 

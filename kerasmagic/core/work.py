@@ -340,6 +340,31 @@ def _convolution(equation: Any) -> Amount:
     return Amount.product(*equation.outvars[0].aval.shape, *window, in_features)
 
 
+def products(jaxpr: Any, times: int = 1) -> Iterator[tuple[int, int]]:
+    """Yield the multiply-adds of each product of two matrices in a program, and how often it is done.
+
+    Args:
+        jaxpr: The program; its sizes must be known.
+        times: How often the program itself runs.
+
+    Example:
+
+    >>> program = jax.make_jaxpr(jax.jit(lambda x: x @ x))(jax.numpy.ones((5, 2, 2)))
+    >>> list(products(program.jaxpr))
+    [(8, 5)]
+    """
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contracted, _), (batch, _) = equation.params["dimension_numbers"]
+            left = equation.invars[0].aval.shape
+            matrices = math.prod(left[axis] for axis in batch)
+            result = math.prod(equation.outvars[0].aval.shape) // max(matrices, 1)
+            yield result * math.prod(left[axis] for axis in contracted), matrices * times
+        turns = equation.params["length"] if equation.primitive.name == "scan" else 1
+        for inner in inner_programs(equation):
+            yield from products(inner, times * turns)
+
+
 def inner_programs(equation: Any) -> Iterator[Any]:
     """Yield the programs inside an operation of a program: bodies, branches, functions that it calls.
 

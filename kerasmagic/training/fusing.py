@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasmagic.core import tree
-from kerasmagic.core.work import inner_programs
+from kerasmagic.core.work import inner_programs, products
 from kerasmagic.foundation.collector import no_collection
 from kerasmagic.numerics import compiling
 from kerasmagic.training.compilations import Compilations
@@ -98,11 +98,13 @@ class Programs:
         self.traced = jax.jit(step, donate_argnums=donate)
         self._donate = donate
         self._collect = collect
+        # See `compiling.program`; to be said before anything is compiled.
+        self.large_products = False
 
     @functools.cached_property
     def step(self) -> Callable[..., Any]:
         """The step; ``traced`` is the same for use inside another program."""
-        return compiling.program(self.traced, self._donate)
+        return compiling.program(self.traced, self._donate, self.large_products)
 
     @functools.cached_property
     def loop(self) -> Callable[..., Any]:
@@ -123,7 +125,7 @@ class Programs:
             nothing = jax.tree.map(lambda one: jnp.zeros(size + one.shape, one.dtype), spec)
             return jax.lax.fori_loop(start, stop, body, (nothing, changing))
 
-        return compiling.program(many, self._donate)
+        return compiling.program(many, self._donate, self.large_products)
 
 
 class Execution:
@@ -177,6 +179,8 @@ class Execution:
 
     def __call__(self, state: TrainState, batch: Any) -> tuple[Any, TrainState]:
         """Run one step on one batch ``x``, ``(x, y)`` or ``(x, y, sample_weight)`` of arrays."""
+        if self._compiled and self.loops_well is None:
+            self.loops_well = self._judge(state, batch, None)
         return self._step(self._plain, state, batch)
 
     def _step(self, programs: Programs, state: TrainState, batch: Any, *count: Any) -> tuple[Any, TrainState]:
@@ -225,7 +229,7 @@ class Execution:
             cut.told = self._padded(state(), cut.spec(first))
         # Batches from elsewhere would have to be copied to be stacked: that is for the user to ask for.
         alone = not self._compiled or pace.fixed == 1 or (pace.fixed is None and table is None)
-        if not alone and self.loops_well is None:
+        if self._compiled and self.loops_well is None:
             self.loops_well = self._judge(state(), cut.spec(first), cut.told)
         if pace.fixed is not None:
             while group := list(itertools.islice(batches, room(pace.fixed))):
@@ -255,12 +259,17 @@ class Execution:
         if form not in self._told:
             parts = self._parts
             step = padded(self._pure, parts.fixed(state), parts.changing(state), batch, self._collect)
-            self._told[form] = step and Programs(step, self._donate, self._collect)
+            told = self._told[form] = step and Programs(step, self._donate, self._collect)
+            if told is not None:
+                told.large_products = self._plain.large_products
         return self._told[form]
 
     @no_collection()
     def _judge(self, state: TrainState, batch: Any, told: Programs | None) -> bool:
-        """Whether a loop over steps costs no more than the steps, judged by what a step computes."""
+        """Whether a loop over steps costs no more than the steps, judged by what a step computes.
+
+        Judges too whether its products are large ones.
+        """
         # The programs that are going to run, so that they need not be traced again.
         programs, count = (self._plain, ()) if told is None else (told, (np.int32(0),))
         program, (result, _) = jax.make_jaxpr(programs.traced, return_shape=True)(
@@ -269,6 +278,9 @@ class Execution:
         self._result_bytes = sum(one.size * one.dtype.itemsize for one in jax.tree.leaves(result))
         arrays = len(jax.tree.leaves(self._parts.changing(state)))
         self._steps_to_pay = steps_to_pay(_operations(program.jaxpr), arrays)
+        large = _has_large_products(program.jaxpr)
+        for each in (self._plain, *filter(None, self._told.values())):
+            each.large_products = large
         return jax.default_backend() != "cpu" or not _has_convolution(program.jaxpr)
 
     def _single(self, batch: Any, cut: _Cut) -> Dispatch:
@@ -378,7 +390,7 @@ class Execution:
                 results.append(result)
             return (jax.tree.map(lambda *r: jnp.stack(r), *results) if collect else results[-1]), changing
 
-        return compiling.program(many, self._donate)
+        return compiling.program(many, self._donate, self._plain.large_products)
 
 
 @dataclasses.dataclass
@@ -469,3 +481,10 @@ def _has_convolution(jaxpr: Any) -> bool:
         or any(map(_has_convolution, inner_programs(equation)))
         for equation in jaxpr.eqns
     )
+
+
+def _has_large_products(jaxpr: Any) -> bool:
+    """Whether most of the multiply-adds in products are in those that are large on their own."""
+    sizes = [(size, size * times) for size, times in products(jaxpr)]
+    large = sum(total for size, total in sizes if size >= compiling.LARGE_PRODUCT)
+    return 2 * large > sum(total for _, total in sizes)

@@ -318,3 +318,19 @@ def test_predictions_are_those_of_single_batches():
 def test_impossible_numbers_of_steps_are_refused(steps):
     with pytest.raises(ValueError, match="steps_per_execution"):
         make_model(steps)
+
+
+@pytest.mark.parametrize("how", ["fit", "steps", "partial", "train_on_batch"])
+@pytest.mark.parametrize("units", [8, 2048])
+def test_large_products_are_compiled_their_own_way_however_steps_are_sent(units, how):
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", steps_per_execution=4 if how == "steps" else 1)
+    x, y = np.zeros((200 if how == "partial" else 256, 64), "float32"), np.zeros((256, 1), "float32")
+    y = y[: len(x)]
+    if how == "train_on_batch":
+        model.train_on_batch(x[:128], y[:128])
+    else:
+        model.fit(x, y, batch_size=128, verbose=0)
+    execution = model.make_train_function()
+    programs = [execution._plain, *execution._told.values()]
+    assert [each.large_products for each in programs] == [units == 2048] * len(programs)
