@@ -355,11 +355,9 @@ def products(jaxpr: Any, times: int = 1) -> Iterator[tuple[int, int]]:
     """
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":
-            (contracted, _), (batch, _) = equation.params["dimension_numbers"]
-            left = equation.invars[0].aval.shape
-            matrices = math.prod(left[axis] for axis in batch)
-            result = math.prod(equation.outvars[0].aval.shape) // max(matrices, 1)
-            yield result * math.prod(left[axis] for axis in contracted), matrices * times
+            _, (batch, _) = equation.params["dimension_numbers"]
+            matrices = math.prod(equation.invars[0].aval.shape[axis] for axis in batch)
+            yield _dot(equation).at(1) // max(matrices, 1), matrices * times
         turns = equation.params["length"] if equation.primitive.name == "scan" else 1
         for inner in inner_programs(equation):
             yield from products(inner, times * turns)

@@ -28,6 +28,18 @@ class Compilation:
     seconds: float
 
 
+def form_of(batch: Any) -> Any:
+    """Return the structure, the shapes and the types of arrays, as something to compare and to look up by.
+
+    Example:
+
+    >>> form_of([jax.numpy.ones(3)]) == form_of([jax.ShapeDtypeStruct((3,), "float32")])
+    True
+    """
+    leaves, structure = jax.tree.flatten(batch)
+    return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+
+
 class Compilations:
     """Notes each first call of a program with batches of a form.
 
@@ -41,7 +53,7 @@ class Compilations:
     >>> found = []
     >>> compilations = Compilations("train", found.append)
     >>> for size in (8, 8, 3):
-    ...     with compilations.watch("one step", (jax.numpy.ones((size, 2)),)):
+    ...     with compilations.watch("one step", form_of((jax.numpy.ones((size, 2)),))):
     ...         pass
     >>> [(one.program, one.reason) for one in found]
     [('train', 'first step'), ('train', 'new batch shape (3, 2)')]
@@ -59,16 +71,14 @@ class Compilations:
         self._seen: dict[Any, Any] = {}
 
     @contextlib.contextmanager
-    def watch(self, program: Any, batch: Any, sizes: tuple[int, ...] = ()) -> Iterator[None]:
+    def watch(self, program: Any, form: Any, sizes: tuple[int, ...] = ()) -> Iterator[None]:
         """Run the block, in which ``program`` is called.
 
         Args:
             program: Tells programs for the same batches apart.
-            batch: Arrays, or their shapes and types.
+            form: What ``form_of`` says of a batch.
             sizes: What else of what the program takes has a size: the batches, the table they are rows of.
         """
-        leaves, structure = jax.tree.flatten(batch)
-        form = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         key = (program, form, sizes)
         if key in self._seen:
             yield

@@ -10,7 +10,6 @@ To compile a loop takes longer than the step alone: where there are only few ste
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -20,13 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasmagic.core import tree
-from kerasmagic.core.work import inner_programs, products
 from kerasmagic.foundation.collector import no_collection
-from kerasmagic.numerics import compiling
-from kerasmagic.training.compilations import Compilations
+from kerasmagic.training.compilations import Compilations, form_of
+from kerasmagic.training.compiled_step import CompiledStep, Judged
 from kerasmagic.training.data.arrays import standardize, to_device
 from kerasmagic.training.data.table import Picked, Table
-from kerasmagic.training.pace import MOST_STEPS, Pace, steps_to_pay
+from kerasmagic.training.pace import MOST_STEPS, Pace
 from kerasmagic.training.padding import padded
 from kerasmagic.training.state import TrainState, on_device
 
@@ -84,50 +82,6 @@ class Dispatch(NamedTuple):
     rows: int | None = None
 
 
-class Programs:
-    """A step compiled: alone, and as a loop over batches.
-
-    Args:
-        step: ``(fixed, changing, batch) -> (result, changing)``, maybe with one more argument, how many samples
-            of the batch count.
-        donate: The arguments whose memory may be used for the results.
-        collect: Whether the result of each step counts, and not only that of the last.
-    """
-
-    def __init__(self, step: Callable[..., tuple[Any, Any]], donate: tuple[int, ...], collect: bool):
-        self.traced = jax.jit(step, donate_argnums=donate)
-        self._donate = donate
-        self._collect = collect
-        # See `compiling.program`; to be said before anything is compiled.
-        self.large_products = False
-
-    @functools.cached_property
-    def step(self) -> Callable[..., Any]:
-        """The step; ``traced`` is the same for use inside another program."""
-        return compiling.program(self.traced, self._donate, self.large_products)
-
-    @functools.cached_property
-    def loop(self) -> Callable[..., Any]:
-        """``(fixed, changing, held, start, stop)``, where ``held.at(index)`` gives what a step takes."""
-        step, collect = self.traced, self._collect
-
-        def many(fixed: Any, changing: Any, held: Any, start: Any, stop: Any) -> tuple[Any, Any]:
-            def body(index: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
-                results, changing = carry
-                result, changing = step(fixed, changing, *held.at(index))
-                if not collect:
-                    return result, changing
-                put = functools.partial(jax.lax.dynamic_update_index_in_dim, index=index - start, axis=0)
-                return jax.tree.map(put, results, result), changing
-
-            size = (held.steps,) if collect else ()
-            spec, _ = jax.eval_shape(step, fixed, changing, *held.at(0))
-            nothing = jax.tree.map(lambda one: jnp.zeros(size + one.shape, one.dtype), spec)
-            return jax.lax.fori_loop(start, stop, body, (nothing, changing))
-
-        return compiling.program(many, self._donate, self.large_products)
-
-
 class Execution:
     """A step of training, evaluation or prediction, ready to run.
 
@@ -158,15 +112,11 @@ class Execution:
         self._donate = (1,) if donate else ()
         self._collect = collect
         self._pure = step
-        self._plain = Programs(step, self._donate, collect)
+        self._plain = CompiledStep(step, self._donate, collect)
         # By the form of a batch: programs that are told how many samples count, where there can be any.
-        self._told: dict[Any, Programs | None] = {}
+        self._told: dict[Any, CompiledStep | None] = {}
         self._compilations = Compilations("step") if compilations is None else compilations
-        # Whether a loop over steps is a good program; not known before there is a batch.
-        self.loops_well: bool | None = None
-        self._result_bytes = 0
-        # From how many steps on a loop saves what it takes longer to compile, and the steps that went alone so far.
-        self._steps_to_pay = 0
+        # The steps that went alone so far.
         self._steps_alone = 0
 
     def pace(self, watched: bool) -> Pace:
@@ -179,19 +129,24 @@ class Execution:
 
     def __call__(self, state: TrainState, batch: Any) -> tuple[Any, TrainState]:
         """Run one step on one batch ``x``, ``(x, y)`` or ``(x, y, sample_weight)`` of arrays."""
-        if self._compiled and self.loops_well is None:
-            self.loops_well = self._judge(state, batch, None)
         return self._step(self._plain, state, batch)
 
-    def _step(self, programs: Programs, state: TrainState, batch: Any, *count: Any) -> tuple[Any, TrainState]:
+    def _step(
+        self, programs: CompiledStep, state: TrainState, batch: Any, *count: Any
+    ) -> tuple[Any, TrainState]:
         if not self._compiled:
             return self._run(self._pure, on_device(state), batch)
-        with self._compilations.watch(programs.step, batch):
-            return self._run(programs.step, state, batch, *count)
+        judged = self._judged(programs, state, batch)
+        program = programs.alone(judged)
+        with self._compilations.watch(program, judged.form):
+            return self._run(program, state, batch, *count)
 
     def _run(self, program: Callable[..., Any], state: TrainState, *given: Any) -> tuple[Any, TrainState]:
         result, changing = program(self._parts.fixed(state), self._parts.changing(state), *given)
         return result, self._parts.join(state, changing)
+
+    def _judged(self, programs: CompiledStep, state: TrainState, batch: Any) -> Judged:
+        return programs.judged(self._parts.fixed(state), self._parts.changing(state), batch)
 
     def dispatches(
         self,
@@ -225,18 +180,18 @@ class Execution:
             return
         batches = itertools.chain([first], batches)
         cut = _Cut(table, batch_size or _samples(first))
-        if self._compiled and samples is not None and samples % cut.usual:
-            cut.told = self._padded(state(), cut.spec(first))
-        # Batches from elsewhere would have to be copied to be stacked: that is for the user to ask for.
-        alone = not self._compiled or pace.fixed == 1 or (pace.fixed is None and table is None)
-        if self._compiled and self.loops_well is None:
-            self.loops_well = self._judge(state(), cut.spec(first), cut.told)
+        if self._compiled:
+            if samples is not None and samples % cut.usual:
+                cut.told = self._padded(state(), cut.spec(first))
+            usual = cut.filled(first) if cut.told else first
+            cut.judged = self._judged(cut.told or self._plain, state(), cut.spec(usual))
         if pace.fixed is not None:
             while group := list(itertools.islice(batches, room(pace.fixed))):
                 yield list(self._group(group, pace.fixed, cut))
-        elif table is not None and self.loops_well and not alone and self._pays(cut, expected):
+        # Batches from elsewhere would have to be copied to be stacked: that is for the user to ask for.
+        elif table is not None and cut.judged and self._loops(cut, cut.judged, expected):
             # Results that are collected take memory; of batches only the rows are held, and one size will do.
-            room_for = LARGEST_STACK // max(1, self._result_bytes)
+            room_for = LARGEST_STACK // max(1, cut.judged.result_bytes)
             size = max(1, min(MOST_STEPS, room_for, _power_of_two(steps))) if self._collect else MOST_STEPS
             while group := list(itertools.islice(batches, size)):
                 for alike in _runs_of_one_length(group, cut):
@@ -246,42 +201,21 @@ class Execution:
                 yield [self._single(batch, cut)]
                 self._steps_alone += 1
 
-    def _pays(self, cut: _Cut, expected: int | None) -> bool:
-        """Whether a loop is there already, or saves as much time as it takes to compile."""
-        if expected is None or "loop" in vars(cut.told or self._plain):
-            return True
-        return max(expected, self._steps_alone) >= self._steps_to_pay
+    def _loops(self, cut: _Cut, judged: Judged, expected: int | None) -> bool:
+        """Whether a loop does well, and is there already or saves as much time as it takes to compile."""
+        if not judged.loops_well or expected is None or (cut.told or self._plain).has_loop(judged):
+            return judged.loops_well
+        return max(expected, self._steps_alone) >= judged.steps_to_pay
 
     @no_collection()
-    def _padded(self, state: TrainState, batch: Any) -> Programs | None:
+    def _padded(self, state: TrainState, batch: Any) -> CompiledStep | None:
         """Return programs that are told how many samples count; ``None`` where that cannot be had."""
         form = jax.tree.structure(batch), *((leaf.shape[1:], leaf.dtype) for leaf in jax.tree.leaves(batch))
         if form not in self._told:
             parts = self._parts
             step = padded(self._pure, parts.fixed(state), parts.changing(state), batch, self._collect)
-            told = self._told[form] = step and Programs(step, self._donate, self._collect)
-            if told is not None:
-                told.large_products = self._plain.large_products
+            self._told[form] = step and CompiledStep(step, self._donate, self._collect, told=True)
         return self._told[form]
-
-    @no_collection()
-    def _judge(self, state: TrainState, batch: Any, told: Programs | None) -> bool:
-        """Whether a loop over steps costs no more than the steps, judged by what a step computes.
-
-        Judges too whether its products are large ones.
-        """
-        # The programs that are going to run, so that they need not be traced again.
-        programs, count = (self._plain, ()) if told is None else (told, (np.int32(0),))
-        program, (result, _) = jax.make_jaxpr(programs.traced, return_shape=True)(
-            self._parts.fixed(state), self._parts.changing(state), batch, *count
-        )
-        self._result_bytes = sum(one.size * one.dtype.itemsize for one in jax.tree.leaves(result))
-        arrays = len(jax.tree.leaves(self._parts.changing(state)))
-        self._steps_to_pay = steps_to_pay(_operations(program.jaxpr), arrays)
-        large = _has_large_products(program.jaxpr)
-        for each in (self._plain, *filter(None, self._told.values())):
-            each.large_products = large
-        return jax.default_backend() != "cpu" or not _has_convolution(program.jaxpr)
 
     def _single(self, batch: Any, cut: _Cut) -> Dispatch:
         samples = _samples(batch)
@@ -324,7 +258,7 @@ class Execution:
 
     def _looped(
         self,
-        programs: Programs,
+        programs: CompiledStep,
         held: Picked | Stacked,
         form: Any,
         sizes: tuple[int, ...],
@@ -335,8 +269,10 @@ class Execution:
         steps, samples = len(counts), counts[-1]
 
         def run(state: TrainState) -> tuple[Any, TrainState]:
-            with self._compilations.watch(programs.loop, form, sizes):
-                return self._run(programs.loop, state, held, np.int32(start), np.int32(start + steps))
+            judged = self._judged(programs, state, form)
+            program = programs.loop(judged)
+            with self._compilations.watch(program, judged.form, sizes):
+                return self._run(program, state, held, np.int32(start), np.int32(start + steps))
 
         def batch(step: int) -> Any:
             return jax.tree.map(lambda leaf: leaf[: counts[step]], held.at(start + step)[0])
@@ -347,7 +283,7 @@ class Execution:
         if steps == 1 or not self._compiled:
             yield from (self._single(batch, cut) for batch in batches)
             return
-        if self.loops_well and cut.table is not None:
+        if cut.table is not None and cut.judged and cut.judged.loops_well:
             for alike in _runs_of_one_length(batches, cut):
                 for some in self._picked(alike, steps, lambda: steps, cut):
                     yield from some
@@ -358,7 +294,7 @@ class Execution:
     def _fused(self, batches: list[Any], steps: int, cut: _Cut) -> Iterator[Dispatch]:
         """Yield programs for batches of one shape, as few as do not cost more than the steps alone."""
         samples = _samples(batches[0])
-        if self.loops_well:
+        if cut.judged and cut.judged.loops_well:
             stacked = Stacked(to_device(_stack([*batches, *[batches[-1]] * (steps - len(batches))])))
             counts = [samples] * len(batches)
             yield self._looped(self._plain, stacked, stacked.form, (stacked.steps,), 0, counts)
@@ -373,24 +309,13 @@ class Execution:
 
     def _written_out(self, batches: list[Any]) -> Dispatch:
         def run(state: TrainState) -> tuple[Any, TrainState]:
-            with self._compilations.watch(self._unrolling, batches[0], (len(batches),)):
-                return self._run(self._unrolling, state, batches)
+            judged = self._judged(self._plain, state, batches[0])
+            program = self._plain.written_out(judged)
+            with self._compilations.watch(program, judged.form, (len(batches),)):
+                return self._run(program, state, batches)
 
         samples = _samples(batches[0])
         return Dispatch(run, len(batches), samples, batches, batches.__getitem__, self._collect)
-
-    @functools.cached_property
-    def _unrolling(self) -> Callable[..., Any]:
-        step, collect = self._pure, self._collect
-
-        def many(fixed: Any, changing: Any, batches: list[Any]) -> tuple[Any, Any]:
-            results = []
-            for batch in batches:
-                result, changing = step(fixed, changing, batch)
-                results.append(result)
-            return (jax.tree.map(lambda *r: jnp.stack(r), *results) if collect else results[-1]), changing
-
-        return compiling.program(many, self._donate, self._plain.large_products)
 
 
 @dataclasses.dataclass
@@ -399,7 +324,9 @@ class _Cut:
 
     table: Table | None
     usual: int
-    told: Programs | None = None
+    told: CompiledStep | None = None
+    # What is said of a step on such a batch, where it is compiled.
+    judged: Judged | None = None
 
     def take(self, batch: Any) -> Any:
         return tree.map_structure(standardize, batch) if self.table is None else self.table.take(batch)
@@ -409,7 +336,10 @@ class _Cut:
         return self.table.pick(rows, counts)
 
     def spec(self, batch: Any) -> Any:
-        return to_device(batch) if self.table is None else self.table.spec(len(batch))
+        """Return the shapes and types of a batch on the device."""
+        if self.table is not None:
+            return self.table.spec(len(batch))
+        return jax.eval_shape(lambda arrays: arrays, self.take(batch))
 
     @property
     def length(self) -> int:
@@ -449,15 +379,11 @@ def _runs_of_one_length(batches: list[Any], cut: _Cut) -> Iterator[list[Any]]:
 def _runs_of_one_shape(batches: list[Any]) -> Iterator[list[Any]]:
     run: list[Any] = []
     for batch in batches:
-        if run and _form(batch) != _form(run[-1]):
+        if run and form_of(batch) != form_of(run[-1]):
             yield run
             run = []
         run.append(batch)
     yield run
-
-
-def _form(batch: Any) -> Any:
-    return jax.tree.structure(batch), [(a.shape, a.dtype) for a in jax.tree.leaves(batch)]
 
 
 def _stack(batches: list[Any]) -> Any:
@@ -467,24 +393,3 @@ def _stack(batches: list[Any]) -> Any:
         return jnp.stack(leaves) if isinstance(leaves[0], jax.Array) else np.stack(leaves)
 
     return tree.map_structure(stack, *batches)
-
-
-def _operations(jaxpr: Any) -> int:
-    """Return how many operations a program has, those of the functions that it calls among them."""
-    return sum(1 + sum(map(_operations, inner_programs(equation))) for equation in jaxpr.eqns)
-
-
-def _has_convolution(jaxpr: Any) -> bool:
-    """Whether a convolution is anywhere in a program, also inside the functions that it calls."""
-    return any(
-        equation.primitive.name == "conv_general_dilated"
-        or any(map(_has_convolution, inner_programs(equation)))
-        for equation in jaxpr.eqns
-    )
-
-
-def _has_large_products(jaxpr: Any) -> bool:
-    """Whether most of the multiply-adds in products are in those that are large on their own."""
-    sizes = [(size, size * times) for size, times in products(jaxpr)]
-    large = sum(total for size, total in sizes if size >= compiling.LARGE_PRODUCT)
-    return 2 * large > sum(total for _, total in sizes)

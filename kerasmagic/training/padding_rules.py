@@ -238,13 +238,13 @@ def _convolution(equation: Any) -> list[Sum]:
     return [Sum(1, summed, 0)] if features in of_image else []
 
 
-def _along(parameter: str) -> Callable[[Any], list[Sum]]:
-    """The rule of operations that mix along the axes of a parameter, and there alone."""
+def _along(parameter: str, results: bool = True) -> Callable[[Any], list[Sum]]:
+    """The rule of operations that mix along the axes of a parameter, of operands and ``results``, and there alone."""
 
     def rule(equation: Any) -> list[Sum]:
         axes = equation.params[parameter]
         axes = axes if isinstance(axes, tuple) else (axes,)
-        variables = [*equation.invars, *equation.outvars]
+        variables = [*equation.invars, *(equation.outvars if results else ())]
         _require(not any(axis in axes for v in variables for axis in _open_axes(v)), equation)
         return []
 
@@ -342,11 +342,6 @@ def _random(equation: Any) -> list[Sum]:
     return []
 
 
-def _unstack(equation: Any) -> list[Sum]:
-    _require(equation.params["axis"] not in _open_axes(equation.invars[0]), equation)
-    return []
-
-
 def _zero(dtype: Any) -> Any:
     return 0
 
@@ -393,7 +388,7 @@ _RULES: dict[str, Callable[[Any], Sequence[Sum]]] = {
     "svd": _matrices,
     "top_k": _last,
     "triangular_solve": _matrices,
-    "unstack": _unstack,
+    "unstack": _along("axis", results=False),
 }
 _SCATTERED = {"add": _zero, "sub": _zero, "max": _least, "min": _greatest, "mul": _one}
 _RULES |= {f"scatter-{kind}": _scatter(nothing) for kind, nothing in _SCATTERED.items()}

@@ -8,7 +8,8 @@ import pytest
 
 import kerasmagic as keras
 from kerasmagic import layers
-from kerasmagic.training import fusing, pace
+from kerasmagic.numerics import compiling
+from kerasmagic.training import compiled_step, fusing, pace
 from kerasmagic.training.data.table import Table
 from kerasmagic.training.fusing import Execution, Parts
 from kerasmagic.training.pace import Pace
@@ -37,6 +38,11 @@ def make_model(steps=1, convolution=False, **options):
     return model
 
 
+def judgements(execution):
+    programs = [execution._plain, *filter(None, execution._told.values())]
+    return [judged for each in programs for judged in each._judged.values()]
+
+
 def run(model, **options):
     history = model.fit(X, Y, batch_size=8, epochs=2, verbose=0, validation_data=(X[:20], Y[:20]), **options)
     return [*model.get_weights(), *(v.numpy() for v in model.optimizer.variables)], history.history
@@ -53,7 +59,7 @@ def test_fused_steps_give_the_numbers_of_single_ones(single, steps):
     model = make_model(steps, convolution)
     fused, fused_history = run(model)
     # A loop over convolutions is slow on a CPU: there its steps are written out.
-    assert model.make_train_function().loops_well is not convolution
+    assert {judged.loops_well for judged in judgements(model.make_train_function())} == {not convolution}
     for a, b in zip(weights, fused, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
     for name, values in history.items():
@@ -97,6 +103,11 @@ def counting_execution(**options):
     return Execution(step, parts, **options), traced
 
 
+def programs(execution, kind):
+    """Return how many programs of a kind were compiled that are not told how many samples count."""
+    return sum(made._cache_size() for (one, _), made in execution._plain._compiled.items() if one == kind)
+
+
 def total_of(execution, batches, pace=None, **options):
     """Return the total after all batches, the last result, and the steps of each group."""
     total, logs, steps = jnp.zeros(()), {}, []
@@ -118,7 +129,7 @@ def test_fewer_steps_and_a_partial_batch_take_one_more_program_at_most():
     before = len(traced)
     assert total_of(execution, [np.ones(8, "float32"), np.ones(3, "float32")]) == (11.0, 3.0, [2])
     assert traced[before:].count((8,)) == 0
-    assert execution._plain.loop._cache_size() == 2  # type: ignore[attr-defined]
+    assert programs(execution, "loop") == 2
 
 
 def test_uncompiled_steps_are_run_one_by_one():
@@ -143,18 +154,17 @@ def test_rows_of_a_table_go_to_the_device_many_at_a_time():
     steady.steps = 3
     total, last, steps = total_of(execution, rows_of(97, 9), steady, table=table, steps=11)
     assert (total, last, steps) == (4656.0, float(sum(range(90, 97))), [3, 3, 3, 1, 1])
-    assert execution._plain.loop._cache_size() == 1  # type: ignore[attr-defined]
-    assert execution._plain.step._cache_size() == 1  # type: ignore[attr-defined]
+    assert (programs(execution, "loop"), programs(execution, "alone")) == (1, 1)
 
 
 def test_few_steps_go_alone_and_many_in_a_loop(monkeypatch):
-    monkeypatch.setattr(fusing, "steps_to_pay", lambda operations, arrays: 25)
+    monkeypatch.setattr(compiled_step, "steps_to_pay", lambda operations, arrays: 25)
     execution, _ = counting_execution()
     table = Table(np.arange(100, dtype="float32"))
 
     def looped(expected):
         assert total_of(execution, rows_of(100, 10), Pace(None), table=table, expected=expected)[0] == 4950.0
-        return "loop" in vars(execution._plain)
+        return programs(execution, "loop") > 0
 
     # Ten steps each: in the end too many went alone.
     assert [looped(24) for _ in range(4)] == [False, False, False, True]
@@ -174,11 +184,17 @@ def test_a_run_and_its_validation_choose_by_all_their_epochs():
             )
         assert fit > 1 or sorted(one.program for one in history.compilations) == ["test", "train"]
         programs = model.make_train_function(), model.make_test_function()
-        return ["loop" in vars(next(iter(made._told.values()))) for made in programs]
+        return [
+            any(told.has_loop(judged) for told in made._told.values() for judged in told._judged.values())
+            for made in programs
+        ]
 
     few = make_model()
     few.fit(X, Y, batch_size=8, verbose=0, validation_data=(X, Y), validation_batch_size=8)
-    trains, tests = few.make_train_function()._steps_to_pay, few.make_test_function()._steps_to_pay
+    (trains,), (tests,) = (
+        {judged.steps_to_pay for judged in judgements(execution)}
+        for execution in (few.make_train_function(), few.make_test_function())
+    )
     assert 10 < tests < trains
     assert looped(1) == [False, False]
     assert looped(-(-tests // 10)) == [False, True]
@@ -213,12 +229,26 @@ def test_a_partial_batch_goes_with_the_others():
     options = {"table": Table(np.arange(100, dtype="float32")), "samples": 97, "batch_size": 9}
     total, last, steps = total_of(execution, rows_of(97, 9), steady, **options)
     assert (total, last, steps) == (4656.0, float(sum(range(90, 97))), [4, 4, 3])
-    assert execution._plain.loop._cache_size() == 0  # type: ignore[attr-defined]
+    assert programs(execution, "loop") == 0
 
 
 def test_large_results_are_collected_few_at_a_time(monkeypatch):
     monkeypatch.setattr(fusing, "LARGEST_STACK", 3 * 4)
     execution, _ = counting_execution(collect=True)
+    steady = Pace(None)
+    steady.steps = 64
+    table = Table(np.ones(64, "float32"))
+    assert total_of(execution, rows_of(64, 8), steady, table=table, steps=8)[2] == [3, 3, 2]
+
+
+def test_results_of_one_sample_say_nothing_about_those_of_larger_batches(monkeypatch):
+    monkeypatch.setattr(fusing, "LARGEST_STACK", 3 * 8 * 4)
+
+    def step(_, total, batch):
+        return {"loss": 2 * batch}, total + batch.sum()
+
+    execution = Execution(step, Parts(lambda s: (), lambda s: s, lambda s, new: new), collect=True)
+    execution(jnp.zeros(()), np.ones(1, "float32"))  # type: ignore[arg-type]
     steady = Pace(None)
     steady.steps = 64
     table = Table(np.ones(64, "float32"))
@@ -320,17 +350,43 @@ def test_impossible_numbers_of_steps_are_refused(steps):
         make_model(steps)
 
 
-@pytest.mark.parametrize("how", ["fit", "steps", "partial", "train_on_batch"])
+def dense(units, *more):
+    model = keras.Sequential([keras.Input((64,)), layers.Dense(units), *more])
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Of each program of a step, whether it was compiled for large products."""
+    large, program = [], compiling.program
+
+    def recorded(function, donate=(), large_products=False):
+        large.append(large_products)
+        return program(function, donate, large_products)
+
+    monkeypatch.setattr(compiling, "program", recorded)
+    return large
+
+
+@pytest.mark.parametrize("how", ["fit", "steps", "partial", "written out", "train_on_batch"])
 @pytest.mark.parametrize("units", [8, 2048])
-def test_large_products_are_compiled_their_own_way_however_steps_are_sent(units, how):
-    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(units), keras.layers.Dense(1)])
-    model.compile("sgd", "mse", steps_per_execution=4 if how == "steps" else 1)
-    x, y = np.zeros((200 if how == "partial" else 256, 64), "float32"), np.zeros((256, 1), "float32")
-    y = y[: len(x)]
+def test_large_products_are_compiled_their_own_way_however_steps_are_sent(units, how, compiled):
+    front = [layers.Reshape((8, 8)), layers.Conv1D(8, 1), layers.Flatten()] if how == "written out" else []
+    model = keras.Sequential([keras.Input((64,)), *front, layers.Dense(units), layers.Dense(1)])
+    model.compile("sgd", "mse", steps_per_execution=2 if how in ("steps", "written out") else 1)
+    samples = 200 if how == "partial" else 256
+    x, y = np.zeros((samples, 64), "float32"), np.zeros((samples, 1), "float32")
+    compiled.clear()
     if how == "train_on_batch":
         model.train_on_batch(x[:128], y[:128])
     else:
         model.fit(x, y, batch_size=128, verbose=0)
-    execution = model.make_train_function()
-    programs = [execution._plain, *execution._told.values()]
-    assert [each.large_products for each in programs] == [units == 2048] * len(programs)
+    assert compiled == [units == 2048]
+
+
+def test_products_are_judged_for_each_form_of_a_batch(compiled):
+    model, x = dense(2048), np.zeros((256, 64), "float32")
+    for size in (1, 128, 1):
+        model.predict_on_batch(x[:size])
+    assert compiled == [False, True]
