@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +23,7 @@ from kerasmagic.foundation.collector import no_collection
 from kerasmagic.training.compilations import Compilations, form_of
 from kerasmagic.training.compiled_step import CompiledStep, Judged
 from kerasmagic.training.data.arrays import standardize, to_device
+from kerasmagic.training.data.rows import Rows
 from kerasmagic.training.data.table import Picked, Table
 from kerasmagic.training.pace import MOST_STEPS, Pace
 from kerasmagic.training.padding import padded
@@ -150,7 +151,7 @@ class Execution:
 
     def dispatches(
         self,
-        batches: Iterator[Any],
+        batches: Iterable[Any],
         pace: Pace,
         state: Callable[[], TrainState],
         table: Table | None = None,
@@ -165,7 +166,7 @@ class Execution:
         A group of a ``pace`` that is fixed takes that many steps, but for the last; any other is one program.
 
         Args:
-            batches: Batches of arrays, or the rows of ``table`` they consist of.
+            batches: Batches of arrays, or the rows of ``table`` they consist of, best as ``Rows``.
             pace: How many steps to take at a time; asked before each group.
             state: Gives the state before the first step; only its shapes matter.
             table: Where to find the rows.
@@ -175,10 +176,9 @@ class Execution:
             batch_size: How many samples these have, if known before there is one.
             expected: How many steps the whole run takes, if known: few do not pay for a loop.
         """
-        first = next(batches, None)
+        first, batches = _looked_at(batches)
         if first is None:
             return
-        batches = itertools.chain([first], batches)
         cut = _Cut(table, batch_size or _samples(first))
         if self._compiled:
             if samples is not None and samples % cut.usual:
@@ -186,16 +186,16 @@ class Execution:
             usual = cut.filled(first) if cut.told else first
             cut.judged = self._judged(cut.told or self._plain, state(), cut.spec(usual))
         if pace.fixed is not None:
-            while group := list(itertools.islice(batches, room(pace.fixed))):
+            for group in _pieces(batches, lambda: room(pace.fixed or 1)):
                 yield list(self._group(group, pace.fixed, cut))
         # Batches from elsewhere would have to be copied to be stacked: that is for the user to ask for.
         elif table is not None and cut.judged and self._loops(cut, cut.judged, expected):
             # Results that are collected take memory; of batches only the rows are held, and one size will do.
             room_for = LARGEST_STACK // max(1, cut.judged.result_bytes)
             size = max(1, min(MOST_STEPS, room_for, _power_of_two(steps))) if self._collect else MOST_STEPS
-            while group := list(itertools.islice(batches, size)):
-                for alike in _runs_of_one_length(group, cut):
-                    yield from self._picked(alike, size, lambda: room(pace.steps), cut)
+            for group in _pieces(batches, lambda: size):
+                for alike in cut.runs(group):
+                    yield from self._picked(alike, size, lambda left: room(pace.of(left)), cut)
         else:
             for batch in batches:
                 yield [self._single(batch, cut)]
@@ -236,22 +236,20 @@ class Execution:
         )
 
     def _picked(
-        self, group: list[Any], size: int, steps: Callable[[], int], cut: _Cut
+        self, group: Rows, size: int, steps: Callable[[int], int], cut: _Cut
     ) -> Iterator[list[Dispatch]]:
-        """Yield loops over batches that the program picks from the table."""
-        usual, counts = cut.usual, [len(rows) for rows in group]
-        if (len(group[0]) != usual and cut.told is None) or len(group[0]) > usual:
+        """Yield loops over batches that the program picks from the table; ``steps`` tells how many of those left."""
+        usual, counts = cut.usual, group.counts
+        if (counts[0] != usual and cut.told is None) or counts[0] > usual:
             yield from ([self._single(rows, cut)] for rows in group)
             return
         # Fewer steps than usual run in the same program: it is told how many.
-        missing = size - len(group)
-        full = [*map(cut.filled, group)]
-        rows = np.concatenate([*full, *full[-1:] * missing]).reshape(size, usual)
-        told = None if cut.told is None else np.array([*counts, *[0] * missing], "int32")
+        rows = group.filled(usual, size)
+        told = None if cut.told is None else np.array([*counts, *[0] * (size - len(group))], "int32")
         held, form, sizes = cut.pick(rows, told), cut.spec(rows[0]), (size, cut.length)
         start = 0
         while start < len(group):
-            count = min(steps(), len(group) - start)
+            count = min(steps(len(group) - start), len(group) - start)
             some = counts[start : start + count]
             yield [self._looped(cut.told or self._plain, held, form, sizes, start, some)]
             start += count
@@ -279,13 +277,13 @@ class Execution:
 
         return Dispatch(run, steps, samples, held, batch, self._collect, sum(counts))
 
-    def _group(self, batches: list[Any], steps: int, cut: _Cut) -> Iterator[Dispatch]:
+    def _group(self, batches: Sequence[Any], steps: int, cut: _Cut) -> Iterator[Dispatch]:
         if steps == 1 or not self._compiled:
             yield from (self._single(batch, cut) for batch in batches)
             return
         if cut.table is not None and cut.judged and cut.judged.loops_well:
-            for alike in _runs_of_one_length(batches, cut):
-                for some in self._picked(alike, steps, lambda: steps, cut):
+            for alike in cut.runs(batches):
+                for some in self._picked(alike, steps, lambda _: steps, cut):
                     yield from some
             return
         for alike in _runs_of_one_shape([cut.take(batch) for batch in batches]):
@@ -354,6 +352,10 @@ class _Cut:
         places = np.minimum(np.arange(self.usual), self.usual - missing - 1)
         return tree.map_structure(lambda leaf: None if leaf is None else standardize(leaf)[places], batch)
 
+    def runs(self, batches: Sequence[np.ndarray]) -> Iterator[Rows]:
+        """Yield runs of batches that one loop may take: rows of any number where it is told how many count."""
+        return Rows.of(batches).runs(lambda count: count > self.usual if self.told else count)
+
     def without_table(self) -> _Cut:
         return dataclasses.replace(self, table=None)
 
@@ -370,10 +372,25 @@ def _samples(batch: Any) -> int:
     return next((len(leaf) for leaf in jax.tree.leaves(batch) if np.ndim(leaf)), 1)
 
 
-def _runs_of_one_length(batches: list[Any], cut: _Cut) -> Iterator[list[Any]]:
-    """Yield runs of batches that one loop may take: rows of any number where it is told how many count."""
-    runs = itertools.groupby(batches, key=lambda rows: len(rows) > cut.usual if cut.told else len(rows))
-    return (list(run) for _, run in runs)
+def _looked_at(batches: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
+    """Return the first batch, ``None`` if there is none, and all batches."""
+    if isinstance(batches, Rows):
+        return (batches[0] if batches else None), batches
+    rest = iter(batches)
+    first = next(rest, None)
+    return first, itertools.chain([first], rest)
+
+
+def _pieces(batches: Iterable[Any], size: Callable[[], int]) -> Iterator[Sequence[Any]]:
+    """Yield the batches in groups of as many as ``size`` says before each, the last of fewer."""
+    if isinstance(batches, Rows):
+        while group := batches[: size()]:
+            yield group
+            batches = batches[len(group) :]
+        return
+    rest = iter(batches)
+    while group := list(itertools.islice(rest, size())):
+        yield group
 
 
 def _runs_of_one_shape(batches: list[Any]) -> Iterator[list[Any]]:

@@ -17,6 +17,7 @@ import numpy as np
 from kerasmagic.callbacks.intervention import Intervention
 from kerasmagic.training import events
 from kerasmagic.training.control import RunControl
+from kerasmagic.training.data.rows import Rows
 from kerasmagic.training.fusing import Dispatch, Execution
 from kerasmagic.training.insight import Insight
 from kerasmagic.training.interrupts import InterruptGuard
@@ -53,31 +54,49 @@ class Plan:
         return self.known_steps and self.known_steps * self.epochs
 
 
-class _Rest(Iterator[Any]):
+class _Rest:
     """Batches, those that were taken but not used among them.
 
-    >>> rest = _Rest(iter("abcd"))
-    >>> next(rest), next(rest), rest.drop(1), list(rest.left())
+    >>> rest = _Rest("abcd")
+    >>> batches = rest.batches()
+    >>> next(batches), next(batches), rest.drop(1), list(rest.left())
     ('a', 'b', None, ['b', 'c', 'd'])
     """
 
-    def __init__(self, batches: Iterator[Any]):
-        self._batches = batches
+    def __init__(self, batches: Iterable[Any]):
+        self._batches = batches if isinstance(batches, Rows) else iter(batches)
         self._taken: collections.deque[Any] = collections.deque()
 
-    def __next__(self) -> Any:
-        batch = next(self._batches)
-        self._taken.append(batch)
-        return batch
+    def batches(self) -> Iterable[Any]:
+        """Return what to take the batches from."""
+        return self._batches if isinstance(self._batches, Rows) else self._noted(self._batches)
+
+    def _noted(self, batches: Iterator[Any]) -> Iterator[Any]:
+        for batch in batches:
+            self._taken.append(batch)
+            yield batch
 
     def drop(self, count: int) -> None:
-        """Forget the first batches that were taken: they were used."""
+        """Forget the first batches: they were used."""
+        if isinstance(self._batches, Rows):
+            self._batches = self._batches[count:]
+            return
         for _ in range(count):
             self._taken.popleft()
 
-    def left(self) -> Iterator[Any]:
+    def left(self) -> Iterable[Any]:
         """Return the batches that were not used."""
-        return itertools.chain(self._taken, self._batches)
+        return (
+            self._batches if isinstance(self._batches, Rows) else itertools.chain(self._taken, self._batches)
+        )
+
+
+def _without(batches: Iterable[Any], count: int) -> tuple[Iterable[Any], int]:
+    """Return the batches behind the first ``count``, and how many these were."""
+    if isinstance(batches, Rows):
+        return batches[count:], min(count, len(batches))
+    rest = iter(batches)
+    return rest, sum(1 for _ in itertools.islice(rest, count))
 
 
 class TrainingRun:
@@ -198,7 +217,6 @@ class TrainingRun:
         for epoch in range(first, self.plan.epochs):
             if self.steering.stopped:
                 break
-            batches = next(epochs)
             self.model.reset_metrics()
             self.control.epoch = epoch
             self.callbacks.on_epoch_begin(epoch)
@@ -206,7 +224,8 @@ class TrainingRun:
             self.take()
             self.emit(events.EpochStarted(epoch, time.time()))
             self.emit(events.PhaseStarted(self.phase, time.time()))
-            count = self._epoch(epoch, batches, done if epoch == first else 0)
+            # An order is drawn only now: a callback may have fixed the random generator.
+            count = self._epoch(epoch, next(epochs), done if epoch == first else 0)
             dry = count < (self.plan.steps or 1) and not self.model.stop_training
             if dry:
                 _warn_dry()
@@ -227,9 +246,9 @@ class TrainingRun:
         self.callbacks.on_train_end(logs)
         self.take()
 
-    def _epoch(self, epoch: int, batches: Iterator[Any], done: int) -> int:
+    def _epoch(self, epoch: int, batches: Iterable[Any], done: int) -> int:
         """Run the steps of an epoch behind the ``done`` first; return how many batches there were."""
-        count = sum(1 for _ in itertools.islice(batches, done))
+        batches, count = _without(batches, done)
         self.pace.begin_epoch()
         groups = self._groups(batches, lambda steps: self.steering.room(epoch, count, steps))
         while group := self.stopwatch.fetch(lambda: next(groups, None), self.logs):
@@ -246,14 +265,14 @@ class TrainingRun:
             self.pace.watch(steps, self.logs)
         return count
 
-    def _groups(self, batches: Iterator[Any], room: Callable[[int], int]) -> Iterator[list[Dispatch]]:
+    def _groups(self, batches: Iterable[Any], room: Callable[[int], int]) -> Iterator[list[Dispatch]]:
         """Yield programs for all batches; each group is run before the next is asked for."""
         rest, changed = _Rest(batches), True
         while changed:
             # What the programs from before were to do next, the new ones do.
             rest, changed, execution = _Rest(rest.left()), False, self.execution
             for group in execution.dispatches(
-                rest,
+                rest.batches(),
                 self.pace,
                 lambda: self.state,
                 self.source.table,

@@ -67,6 +67,15 @@ class Pace:
         self._done: float | None = None
         self._running: tuple[int, Any] | None = None
 
+    def of(self, left: int) -> int:
+        """Return how many of the steps left the next execution is to take, so that none of few is left over.
+
+        >>> pace = Pace(33)
+        >>> pace.of(100), pace.of(36), pace.of(20)
+        (34, 36, 20)
+        """
+        return -(-left // max(1, round(left / self.steps)))
+
     def begin_epoch(self) -> None:
         """Leave out of account what happened since the last execution."""
         self._running = self._done = None

@@ -17,6 +17,7 @@ from kerasmagic.foundation.errors import InvalidArgument
 from kerasmagic.training.data import py_dataset, table
 from kerasmagic.training.data.arrays import ArrayBatches, class_weights_of, given, is_array_data, unlist
 from kerasmagic.training.data.py_dataset import PyDataset
+from kerasmagic.training.data.rows import Rows
 
 
 @dataclasses.dataclass
@@ -37,13 +38,13 @@ class Source:
         table: Where the rows of a batch are to be found, once batches are rows.
     """
 
-    batches: Callable[[], Iterator[Any]]
+    batches: Callable[[], Iterable[Any]]
     steps: int | None = None
     batch_size: int | None = None
     samples: int | None = None
     one_pass: bool = False
     arrays: tuple[Any, ...] | None = None
-    rows: Callable[[], Iterator[np.ndarray]] | None = None
+    rows: Callable[[], Rows] | None = None
     peek: Callable[[], Iterator[Any]] | None = None
     on_epoch_begin: Callable[[], None] | None = None
     on_epoch_end: Callable[[], None] | None = None
@@ -51,7 +52,7 @@ class Source:
 
     def first(self) -> Any:
         """Return the first batch; it is not lost for the epoch."""
-        iterator = (self.peek or self.batches)()
+        iterator = iter((self.peek or self.batches)())
         batch = next(iterator, None)
         if batch is None:
             raise InvalidArgument("The data is empty: it gave not one batch.")
@@ -82,7 +83,7 @@ class Source:
         if self.on_epoch_end is not None:
             self.on_epoch_end()
 
-    def epochs(self, steps: int | None) -> Iterator[Iterator[Any]]:
+    def epochs(self, steps: int | None) -> Iterator[Iterable[Any]]:
         """Give the batches of one epoch after the other.
 
         Args:
@@ -135,7 +136,7 @@ def _form(batch: Any) -> list[Any]:
     return [part(structure) for structure in step_parts(batch)]
 
 
-def _of_one_form(batches: Callable[[], Iterator[Any]], form: list[Any]) -> Iterator[Any]:
+def _of_one_form(batches: Callable[[], Iterable[Any]], form: list[Any]) -> Iterator[Any]:
     for number, batch in enumerate(batches()):
         here = _form(batch)
         if here != form:
