@@ -10,7 +10,6 @@ To compile a loop takes longer than the step alone: where there are only few ste
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from kerasmagic.training.compiled_step import CompiledStep, Judged
 from kerasmagic.training.data.arrays import standardize, to_device
 from kerasmagic.training.data.rows import Rows
 from kerasmagic.training.data.table import Picked, Table
+from kerasmagic.training.data.upcoming import Upcoming
 from kerasmagic.training.pace import MOST_STEPS, Pace
 from kerasmagic.training.padding import padded
 from kerasmagic.training.state import TrainState, on_device
@@ -151,7 +151,7 @@ class Execution:
 
     def dispatches(
         self,
-        batches: Iterable[Any],
+        batches: Iterable[Any] | Upcoming,
         pace: Pace,
         state: Callable[[], TrainState],
         table: Table | None = None,
@@ -166,7 +166,8 @@ class Execution:
         A group of a ``pace`` that is fixed takes that many steps, but for the last; any other is one program.
 
         Args:
-            batches: Batches of arrays, or the rows of ``table`` they consist of, best as ``Rows``.
+            batches: Batches of arrays, or the rows of ``table`` they consist of, best as ``Rows``. Of batches that are
+                ``Upcoming``, those count as used that a program was yielded for.
             pace: How many steps to take at a time; asked before each group.
             state: Gives the state before the first step; only its shapes matter.
             table: Where to find the rows.
@@ -176,7 +177,8 @@ class Execution:
             batch_size: How many samples these have, if known before there is one.
             expected: How many steps the whole run takes, if known: few do not pay for a loop.
         """
-        first, batches = _looked_at(batches)
+        upcoming = Upcoming.of(batches)
+        first = upcoming.first()
         if first is None:
             return
         cut = _Cut(table, batch_size or _samples(first))
@@ -186,20 +188,36 @@ class Execution:
             usual = cut.filled(first) if cut.told else first
             cut.judged = self._judged(cut.told or self._plain, state(), cut.spec(usual))
         if pace.fixed is not None:
-            for group in _pieces(batches, lambda: room(pace.fixed or 1)):
-                yield list(self._group(group, pace.fixed, cut))
+            groups = self._grouped(upcoming, pace.fixed, room, cut)
         # Batches from elsewhere would have to be copied to be stacked: that is for the user to ask for.
         elif table is not None and cut.judged and self._loops(cut, cut.judged, expected):
             # Results that are collected take memory; of batches only the rows are held, and one size will do.
             room_for = LARGEST_STACK // max(1, cut.judged.result_bytes)
             size = max(1, min(MOST_STEPS, room_for, _power_of_two(steps))) if self._collect else MOST_STEPS
-            for group in _pieces(batches, lambda: size):
-                for alike in cut.runs(group):
-                    yield from self._picked(alike, size, lambda left: room(pace.of(left)), cut)
+            groups = self._loops_over(upcoming, size, lambda left: room(pace.of(left)), cut)
         else:
-            for batch in batches:
-                yield [self._single(batch, cut)]
-                self._steps_alone += 1
+            groups = self._alone(upcoming, cut)
+        for group in groups:
+            upcoming.used(sum(dispatch.steps for dispatch in group))
+            yield group
+
+    def _grouped(
+        self, upcoming: Upcoming, steps: int, room: Callable[[int], int], cut: _Cut
+    ) -> Iterator[list[Dispatch]]:
+        while group := upcoming.take(room(steps)):
+            yield list(self._group(group, steps, cut))
+
+    def _loops_over(
+        self, upcoming: Upcoming, size: int, steps: Callable[[int], int], cut: _Cut
+    ) -> Iterator[list[Dispatch]]:
+        while group := upcoming.take(size):
+            for alike in cut.runs(group):
+                yield from self._picked(alike, size, steps, cut)
+
+    def _alone(self, upcoming: Upcoming, cut: _Cut) -> Iterator[list[Dispatch]]:
+        while group := upcoming.take(1):
+            yield [self._single(group[0], cut)]
+            self._steps_alone += 1
 
     def _loops(self, cut: _Cut, judged: Judged, expected: int | None) -> bool:
         """Whether a loop does well, and is there already or saves as much time as it takes to compile."""
@@ -370,27 +388,6 @@ def _samples(batch: Any) -> int:
     if isinstance(batch, np.ndarray) and batch.ndim:
         return len(batch)
     return next((len(leaf) for leaf in jax.tree.leaves(batch) if np.ndim(leaf)), 1)
-
-
-def _looked_at(batches: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
-    """Return the first batch, ``None`` if there is none, and all batches."""
-    if isinstance(batches, Rows):
-        return (batches[0] if batches else None), batches
-    rest = iter(batches)
-    first = next(rest, None)
-    return first, itertools.chain([first], rest)
-
-
-def _pieces(batches: Iterable[Any], size: Callable[[], int]) -> Iterator[Sequence[Any]]:
-    """Yield the batches in groups of as many as ``size`` says before each, the last of fewer."""
-    if isinstance(batches, Rows):
-        while group := batches[: size()]:
-            yield group
-            batches = batches[len(group) :]
-        return
-    rest = iter(batches)
-    while group := list(itertools.islice(rest, size())):
-        yield group
 
 
 def _runs_of_one_shape(batches: list[Any]) -> Iterator[list[Any]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +15,7 @@ import numpy as np
 from kerasmagic.callbacks.intervention import Intervention
 from kerasmagic.training import events
 from kerasmagic.training.control import RunControl
-from kerasmagic.training.data.rows import Rows
+from kerasmagic.training.data.upcoming import Upcoming
 from kerasmagic.training.fusing import Dispatch, Execution
 from kerasmagic.training.insight import Insight
 from kerasmagic.training.interrupts import InterruptGuard
@@ -52,51 +50,6 @@ class Plan:
     def total_steps(self) -> int | None:
         """The batches of all epochs from number 0 on, if they are known; a run that goes on has those of the whole."""
         return self.known_steps and self.known_steps * self.epochs
-
-
-class _Rest:
-    """Batches, those that were taken but not used among them.
-
-    >>> rest = _Rest("abcd")
-    >>> batches = rest.batches()
-    >>> next(batches), next(batches), rest.drop(1), list(rest.left())
-    ('a', 'b', None, ['b', 'c', 'd'])
-    """
-
-    def __init__(self, batches: Iterable[Any]):
-        self._batches = batches if isinstance(batches, Rows) else iter(batches)
-        self._taken: collections.deque[Any] = collections.deque()
-
-    def batches(self) -> Iterable[Any]:
-        """Return what to take the batches from."""
-        return self._batches if isinstance(self._batches, Rows) else self._noted(self._batches)
-
-    def _noted(self, batches: Iterator[Any]) -> Iterator[Any]:
-        for batch in batches:
-            self._taken.append(batch)
-            yield batch
-
-    def drop(self, count: int) -> None:
-        """Forget the first batches: they were used."""
-        if isinstance(self._batches, Rows):
-            self._batches = self._batches[count:]
-            return
-        for _ in range(count):
-            self._taken.popleft()
-
-    def left(self) -> Iterable[Any]:
-        """Return the batches that were not used."""
-        return (
-            self._batches if isinstance(self._batches, Rows) else itertools.chain(self._taken, self._batches)
-        )
-
-
-def _without(batches: Iterable[Any], count: int) -> tuple[Iterable[Any], int]:
-    """Return the batches behind the first ``count``, and how many these were."""
-    if isinstance(batches, Rows):
-        return batches[count:], min(count, len(batches))
-    rest = iter(batches)
-    return rest, sum(1 for _ in itertools.islice(rest, count))
 
 
 class TrainingRun:
@@ -248,9 +201,10 @@ class TrainingRun:
 
     def _epoch(self, epoch: int, batches: Iterable[Any], done: int) -> int:
         """Run the steps of an epoch behind the ``done`` first; return how many batches there were."""
-        batches, count = _without(batches, done)
+        upcoming = Upcoming(batches)
+        count = upcoming.skip(done)
         self.pace.begin_epoch()
-        groups = self._groups(batches, lambda steps: self.steering.room(epoch, count, steps))
+        groups = self._groups(upcoming, lambda steps: self.steering.room(epoch, count, steps))
         while group := self.stopwatch.fetch(lambda: next(groups, None), self.logs):
             self._before(count)
             for dispatch in group:
@@ -265,14 +219,15 @@ class TrainingRun:
             self.pace.watch(steps, self.logs)
         return count
 
-    def _groups(self, batches: Iterable[Any], room: Callable[[int], int]) -> Iterator[list[Dispatch]]:
+    def _groups(self, upcoming: Upcoming, room: Callable[[int], int]) -> Iterator[list[Dispatch]]:
         """Yield programs for all batches; each group is run before the next is asked for."""
-        rest, changed = _Rest(batches), True
+        changed = True
         while changed:
             # What the programs from before were to do next, the new ones do.
-            rest, changed, execution = _Rest(rest.left()), False, self.execution
+            upcoming.again()
+            changed, execution = False, self.execution
             for group in execution.dispatches(
-                rest.batches(),
+                upcoming,
                 self.pace,
                 lambda: self.state,
                 self.source.table,
@@ -283,7 +238,6 @@ class TrainingRun:
                 expected=self.plan.total_steps,
             ):
                 yield group
-                rest.drop(sum(dispatch.steps for dispatch in group))
                 changed = execution is not self.execution
                 if changed:
                     break

@@ -24,12 +24,16 @@ def test_parts_of_batches_are_those_of_a_list(counts):
             assert [one.tolist() for one in rows[begin:]] == [one.tolist() for one in batches[begin:]]
         full = [np.append(one, [one[-1]] * (5 - len(one))).tolist() for one in batches]
         assert rows.filled(5, len(counts) + 2).tolist() == [*full, full[-1], full[-1]]
-        assert rows[1:].filled(5, 4).tolist()[: len(counts) - 1] == full[1:] if len(counts) > 1 else True
-        assert [run.counts for run in rows.runs(lambda count: count > 3)] == [
-            part for part in _runs(counts) if part
-        ]
-    with pytest.raises(IndexError):
-        rows[len(counts)]
+        if len(counts) > 1:
+            assert rows[1:].filled(5, 4).tolist()[: len(counts) - 1] == full[1:]
+        assert [run.counts for run in rows.runs(lambda count: count > 3)] == _runs(counts)
+        assert rows[:-1][1:].counts == counts[1:-1]
+        with pytest.raises(IndexError):
+            rows[len(counts)]
+        with pytest.raises(IndexError):
+            rows[:-1][len(counts) - 1]
+        with pytest.raises(ValueError, match="no step"):
+            rows[::2]
 
 
 def _runs(counts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, overload
@@ -27,10 +28,12 @@ class Rows(Sequence[np.ndarray]):
     (3, [0, 1], [2, 1])
     """
 
-    def __init__(self, order: np.ndarray, counts: list[int], begin: int = 0):
-        self.counts = counts
+    def __init__(self, order: np.ndarray, counts: Sequence[int], begin: int = 0):
         self._order = order
-        self._begin = begin
+        self._counts = list(counts)
+        # Where each batch begins in ``order``, and where the last one ends.
+        self._bounds = [*itertools.accumulate(self._counts, initial=begin)]
+        self._window = range(len(self._counts))
 
     @classmethod
     def of(cls, batches: Iterable[np.ndarray]) -> Rows:
@@ -44,8 +47,13 @@ class Rows(Sequence[np.ndarray]):
         each = list(batches)
         return cls(np.concatenate(each), [len(rows) for rows in each])
 
+    @property
+    def counts(self) -> list[int]:
+        """How many samples each batch has."""
+        return self._counts[self._window.start : self._window.stop]
+
     def __len__(self) -> int:
-        return len(self.counts)
+        return len(self._window)
 
     @overload
     def __getitem__(self, place: int) -> np.ndarray: ...
@@ -54,16 +62,15 @@ class Rows(Sequence[np.ndarray]):
     def __getitem__(self, place: slice) -> Rows: ...
 
     def __getitem__(self, place: int | slice) -> np.ndarray | Rows:
-        if isinstance(place, slice):
-            first, stop, _ = place.indices(len(self))
-            return Rows(self._order, self.counts[first:stop], self._begin + sum(self.counts[:first]))
-        count = self.counts[place]
-        begin = self._begin + sum(self.counts[:place])
-        return self._order[begin : begin + count]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for begin, end in itertools.pairwise(itertools.accumulate(self.counts, initial=self._begin)):
-            yield self._order[begin:end]
+        if not isinstance(place, slice):
+            at = self._window[place]
+            return self._order[self._bounds[at] : self._bounds[at + 1]]
+        if place.step not in (None, 1):
+            raise ValueError(f"A part of rows has no step. Received: {place!r}")
+        # A view: an epoch of many batches is cut thousands of times.
+        part = copy.copy(self)
+        part._window = self._window[place]
+        return part
 
     def filled(self, size: int, batches: int) -> np.ndarray:
         """Return the rows as ``(batches, size)``: the last once more for each that is missing, of either.
@@ -77,12 +84,12 @@ class Rows(Sequence[np.ndarray]):
         """
         result = np.empty((batches, size), self._order.dtype)
         whole = next((place for place, count in enumerate(self.counts) if count != size), len(self))
-        end = self._begin + whole * size
-        result[:whole] = self._order[self._begin : end].reshape(whole, size)
-        for place, count in enumerate(self.counts[whole:], whole):
-            result[place, :count] = self._order[end : end + count]
-            result[place, count:] = self._order[end + count - 1]
-            end += count
+        begin = self._bounds[self._window.start]
+        result[:whole] = self._order[begin : begin + whole * size].reshape(whole, size)
+        for place in range(whole, len(self)):
+            rows = self[place]
+            result[place, : len(rows)] = rows
+            result[place, len(rows) :] = rows[-1]
         result[len(self) :] = result[len(self) - 1]
         return result
 
