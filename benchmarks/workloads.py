@@ -14,6 +14,7 @@ import numpy as np
 VOCABULARY = 5_000
 # Filters and strides of the blocks of the workload "separable".
 SEPARABLE_BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2))
+KERAS_AND_TORCH = ("kerasmagic", "keras", "keras-32-steps", "torch")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +99,16 @@ WORKLOADS = {
             2,
             _tokens(128),
         ),
+        Workload(
+            "gru",
+            "Embedding 5000x64, GRU 64, Dense 2, time 100, batch 32",
+            32,
+            1_280,
+            2,
+            2,
+            _tokens(100),
+            KERAS_AND_TORCH,
+        ),
         Workload("digits", "MLP 64-64-10 with ReLU, batch 32, 1437 samples", 32, 1_437, 20, 10, _images(64)),
         Workload(
             "separable",
@@ -108,7 +119,7 @@ WORKLOADS = {
             2,
             10,
             _images(32, 32, 3),
-            ("kerasmagic", "keras", "keras-32-steps", "torch"),
+            KERAS_AND_TORCH,
         ),
     )
 }

@@ -84,11 +84,17 @@ class KerasApi:
         return self.keras.Sequential([*model, layers.GlobalAveragePooling2D(), layers.Dense(10)])
 
     def lstm(self, layers: Any) -> Any:
+        return self._of_text(layers, layers.LSTM(64, dropout=0.2, recurrent_dropout=0.2))
+
+    def gru(self, layers: Any) -> Any:
+        return self._of_text(layers, layers.GRU(64))
+
+    def _of_text(self, layers: Any, recurrent: Any) -> Any:
         return self.keras.Sequential(
             [
                 layers.Input((100,), dtype="int32"),
                 layers.Embedding(VOCABULARY, 64),
-                layers.LSTM(64, dropout=0.2, recurrent_dropout=0.2),
+                recurrent,
                 layers.Dense(2),
             ]
         )

@@ -33,6 +33,17 @@ class Lstm(nn.Module):
         return self.head(self.rnn(x)[1][0][-1])
 
 
+class Gru(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(VOCABULARY, 64)
+        self.rnn = nn.GRU(64, 64, batch_first=True)
+        self.head = nn.Linear(64, 2)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.rnn(self.embedding(x))[1][-1])
+
+
 class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -90,6 +101,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "cnn": _cnn,
     "separable": _separable,
     "lstm": Lstm,
+    "gru": Gru,
     "encoder": Encoder,
 }
 

@@ -87,6 +87,16 @@ def masked_kernel(kernel: Array, mask: Array | None) -> Array:
     return jnp.reshape(by_gate * mask.T[:, :, None], kernel.shape)
 
 
+def stacked_gates(x: Array, units: int) -> Array:
+    """Return gates that lie side by side, ``(..., n, gates * units)``, stacked: ``(..., gates, n, units)``.
+
+    >>> import jax.numpy as jnp
+    >>> stacked_gates(jnp.array([[1, 2, 3, 4], [5, 6, 7, 8]]), 2).tolist()
+    [[[1, 2], [5, 6]], [[3, 4], [7, 8]]]
+    """
+    return jnp.swapaxes(jnp.reshape(x, (*x.shape[:-1], -1, units)), -2, -3)
+
+
 @dataclasses.dataclass(frozen=True)
 class SimpleStep:
     """``h' = activation(x @ kernel + h @ recurrent_kernel + bias)``; one state ``(batch, units)``."""
@@ -106,13 +116,21 @@ class SimpleStep:
     """
 
     standard: bool = dataclasses.field(default=False, kw_only=True)
-    """Of an LSTM: whether the activation is the hyperbolic tangent and the recurrent one the logistic function.
+    """Of gates: whether the activation is the hyperbolic tangent and the recurrent one the logistic function.
 
     Their slopes follow from their values, so that the gradient activates nothing once more; and
-    ``sigmoid(x) = (1 + tanh(x / 2)) / 2`` makes one loop of all gates.
+    ``sigmoid(x) = (1 + tanh(x / 2)) / 2`` makes one loop of all gates of an LSTM.
     """
 
     gates: ClassVar[int] = 1
+    parts_activated: ClassVar[int] = 1
+    """How many parts there are in what ``activate`` returns."""
+    reads_back: ClassVar[bool] = True
+    """Whether a turn reads what ``activate`` returned where it was written, so that no two kernels compute it.
+
+    What is made of several expensive parts is better read as it is: what writes them all would compute them number by
+    number.
+    """
     stacks: ClassVar[bool] = True
     """Whether it can be ``stacked``."""
     projects_first: ClassVar[bool] = False
@@ -129,15 +147,12 @@ class SimpleStep:
         """Return the weights as ``project`` and ``recur`` take them: with an axis of gates where these are stacked."""
         kernel, recurrent_kernel, bias = weights
         if self.stacked:
-            kernel, recurrent_kernel = self._stack(kernel), self._stack(recurrent_kernel)
-            bias = None if bias is None else self._stack(bias[..., None, :])
+            units = recurrent_kernel.shape[0]
+            kernel, recurrent_kernel = stacked_gates(kernel, units), stacked_gates(recurrent_kernel, units)
+            bias = None if bias is None else stacked_gates(bias[..., None, :], units)
         if self.turned:
             kernel, recurrent_kernel = jnp.swapaxes(kernel, -1, -2), jnp.swapaxes(recurrent_kernel, -1, -2)
         return Weights(kernel, recurrent_kernel, bias)
-
-    def _stack(self, x: Array) -> Array:
-        """Return ``(..., n, gates * units)`` as ``(..., gates, n, units)``."""
-        return jnp.swapaxes(jnp.reshape(x, (*x.shape[:-1], self.gates, -1)), -2, -3)
 
     def _product(self, x: Array, kernel: Array, masks: Array | None) -> Array:
         if self.turned:
@@ -199,8 +214,8 @@ class SimpleStep:
         following: list[Array],
         bars: list[Array],
         hold: Hold,
-    ) -> tuple[Array, list[Array]]:
-        """Return the gradients of what ``activate`` was given and of the states.
+    ) -> tuple[list[Array], list[Array]]:
+        """Return the gradients of what ``activate`` was given, part by part, and of the states.
 
         Args:
             active: What ``activate`` returned.
@@ -210,7 +225,10 @@ class SimpleStep:
             hold: Gives back what it is given, which several results need, so that it is computed once; with a number
                 for each of the two values, of a state's shape, that it may be used for.
         """
-        return jax.vjp(self.combine, active, states)[1](bars)
+        parts = self.parts(active, self.parts_activated)
+        return jax.vjp(lambda parts, states: self.combine(self.together(parts), states), parts, states)[1](
+            bars
+        )
 
     def combine(self, active: Array, states: list[Array]) -> list[Array]:
         """Return the next states; the first one is the output."""
@@ -236,6 +254,7 @@ class LSTMStep(SimpleStep):
     recurrent_activation: Activation
 
     gates: ClassVar[int] = 4
+    parts_activated: ClassVar[int] = 4
 
     def _by_gate(self, z: Array, candidate: float, others: float) -> Array:
         """Return one number for the candidate and one for the other gates, of the rank of ``z``."""
@@ -252,7 +271,7 @@ class LSTMStep(SimpleStep):
 
     def pull(
         self, active: Array, states: list[Array], following: list[Array], bars: list[Array], hold: Hold
-    ) -> tuple[Array, list[Array]]:
+    ) -> tuple[list[Array], list[Array]]:
         if not self.standard:
             return super().pull(active, states, following, bars, hold)
         i, f, candidate, o = self.parts(active, 4)
@@ -265,7 +284,7 @@ class LSTMStep(SimpleStep):
             c_bar * i * (1 - candidate * candidate),
             h_bar * following[0] * (1 - o),
         ]
-        return self.together(parts), [jnp.zeros_like(h_bar), earlier]
+        return parts, [jnp.zeros_like(h_bar), earlier]
 
     def combine(self, active: Array, states: list[Array]) -> list[Array]:
         i, f, candidate, o = self.parts(active, 4)
@@ -333,6 +352,8 @@ class GRUStep(SimpleStep):
     recurrent_activation: Activation
 
     gates: ClassVar[int] = 3
+    parts_activated: ClassVar[int] = 4
+    reads_back: ClassVar[bool] = False
 
     def biased(self, projected: Array, weights: Weights) -> Array:
         return projected if weights.bias is None else projected + weights.bias[0]
@@ -347,10 +368,41 @@ class GRUStep(SimpleStep):
         h_gates, h_candidate = _gates_and_candidate(recurrent, self.gate_axis)
         return jnp.concatenate([x_gates + h_gates, x_candidate, h_candidate], axis=self.gate_axis)
 
+    def activate(self, z: Array) -> Array:
+        if not self.standard:
+            return z
+        axis = self.gate_axis
+        size = z.shape[axis] // 4
+        gates, x_candidate, h_candidate = jnp.split(z, [2 * size, 3 * size], axis=axis)
+        gates = self.recurrent_activation(gates)
+        reset = jnp.split(gates, 2, axis=axis)[1]
+        return jnp.concatenate(
+            [gates, self.activation(x_candidate + reset * h_candidate), h_candidate], axis=axis
+        )
+
+    def pull(
+        self, active: Array, states: list[Array], following: list[Array], bars: list[Array], hold: Hold
+    ) -> tuple[list[Array], list[Array]]:
+        if not self.standard:
+            return super().pull(active, states, following, bars, hold)
+        z, r, candidate, h_candidate = self.parts(active, 4)
+        (h,), (h_bar,) = states, bars
+        earlier = h_bar * z
+        candidate_bar = h_bar * (1 - z) * (1 - candidate * candidate)
+        parts = [
+            earlier * (h - candidate) * (1 - z),
+            candidate_bar * h_candidate * r * (1 - r),
+            candidate_bar,
+            candidate_bar * r,
+        ]
+        return parts, [earlier]
+
     def combine(self, active: Array, states: list[Array]) -> list[Array]:
-        z, r, x_candidate, h_candidate = self.parts(active, 4)
-        z, r = self.recurrent_activation(z), self.recurrent_activation(r)
-        return [z * states[0] + (1 - z) * self.activation(x_candidate + r * h_candidate)]
+        z, r, candidate, h_candidate = self.parts(active, 4)
+        if not self.standard:
+            z, r = self.recurrent_activation(z), self.recurrent_activation(r)
+            candidate = self.activation(candidate + r * h_candidate)
+        return [z * states[0] + (1 - z) * candidate]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -290,23 +290,42 @@ def test_a_pair_of_directions_begins_with_given_weights() -> None:
 @pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("go_backwards", [False, True])
 @pytest.mark.parametrize("sequences", [False, True])
-def test_the_gradient_of_our_own_is_that_of_jax(name: str, go_backwards: bool, sequences: bool) -> None:
+@pytest.mark.parametrize("rates", [(0.0, 0.0), (0.3, 0.0), (0.3, 0.3)])
+def test_the_gradient_of_our_own_is_that_of_jax(
+    name: str, go_backwards: bool, sequences: bool, rates: tuple[float, float]
+) -> None:
     mask = np.array([[1, 1, 0, 1, 0], [0, 0, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
     config = {"go_backwards": go_backwards, "return_sequences": sequences, "zero_output_for_mask": sequences}
-    own, of_jax = gradients_both_ways(name, X, mask, dropout=0.3, recurrent_dropout=0.3, **config)
+    own, of_jax = gradients_both_ways(name, X, mask, dropout=rates[0], recurrent_dropout=rates[1], **config)
     close(own, of_jax)
 
 
 # From 32 times on the gradient of the weights is added up over the examples.
 @pytest.mark.parametrize(
-    ("name", "dropout", "use_bias"), [("SimpleRNN", 0.3, True), ("LSTM", 0.0, False), ("GRU", 0.3, True)]
+    ("name", "rates", "use_bias"),
+    [
+        ("SimpleRNN", (0.3, 0.3), True),
+        ("LSTM", (0.0, 0.3), False),
+        ("LSTM", (0.0, 0.0), True),
+        ("GRU", (0.3, 0.3), True),
+        ("GRU", (0.0, 0.0), False),
+    ],
 )
-def test_the_gradient_over_many_times_is_that_of_jax(name: str, dropout: float, use_bias: bool) -> None:
-    x = RNG.normal(size=(2, 33, 3)).astype("float32")
-    mask = RNG.random((2, 33)) < 0.8
-    own, of_jax = gradients_both_ways(
-        name, x, mask, dropout=dropout, recurrent_dropout=0.3, use_bias=use_bias
-    )
+def test_the_gradient_over_many_times_is_that_of_jax(
+    name: str, rates: tuple[float, float], use_bias: bool
+) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(2, 33, 3)).astype("float32")
+    mask = rng.random((2, 33)) < 0.8
+    config = {"dropout": rates[0], "recurrent_dropout": rates[1], "use_bias": use_bias}
+    own, of_jax = gradients_both_ways(name, x, mask, **config)
+    # Gradients of up to 10, of 66 terms.
+    close(own, of_jax, 3e-5)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("LSTM", 0.3), ("LSTM", 0.0), ("GRU", 0.0)])
+def test_the_gradient_of_a_walk_written_out_is_that_of_jax(name: str, rate: float) -> None:
+    own, of_jax = gradients_both_ways(name, X, None, recurrent_dropout=rate, unroll=True)
     close(own, of_jax)
 
 
@@ -336,9 +355,10 @@ def weights_of(layer: Any) -> list[Any]:
     return [v.value for v in layer.trainable_variables]
 
 
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
 @pytest.mark.parametrize("rate", [0.0, 0.3])
-def test_gradients_of_gradients_and_of_many_examples(rate: float) -> None:
-    layer = ours.LSTM(3, recurrent_dropout=rate, seed=2)
+def test_gradients_of_gradients_and_of_many_examples(name: str, rate: float) -> None:
+    layer = getattr(ours, name)(3, recurrent_dropout=rate, seed=2)
     layer.build(X.shape)
     weights, state = weights_of(layer), [v.value for v in layer.non_trainable_variables]
 

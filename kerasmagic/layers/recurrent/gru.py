@@ -8,7 +8,7 @@ from kerasmagic.core.serialization import resolve
 from kerasmagic.foundation.arguments import positive_integer
 from kerasmagic.foundation.registry import ACTIVATIONS
 from kerasmagic.foundation.signature import handed_on
-from kerasmagic.layers.recurrent.cell import RecurrentCell, of_cell
+from kerasmagic.layers.recurrent.cell import RecurrentCell, is_standard, of_cell
 from kerasmagic.layers.recurrent.rnn import CellRNN, checked_cudnn
 from kerasmagic.numerics.cells import GRUStep, ResetBeforeGRUStep
 
@@ -85,7 +85,7 @@ class GRUCell(RecurrentCell):
 
     def make_step(self) -> GRUStep:
         kind = GRUStep if self.reset_after else ResetBeforeGRUStep
-        return kind(self.activation, self.recurrent_activation)
+        return kind(self.activation, self.recurrent_activation, standard=is_standard(self))
 
 
 class GRU(CellRNN):
