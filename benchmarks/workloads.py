@@ -104,7 +104,7 @@ WORKLOADS = {
             "Embedding 5000x64, GRU 64, Dense 2, time 100, batch 32",
             32,
             1_280,
-            2,
+            10,
             2,
             _tokens(100),
             KERAS_AND_TORCH,
