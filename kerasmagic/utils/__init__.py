@@ -10,6 +10,7 @@ from kerasmagic.foundation.registry import register_keras_serializable as regist
 from kerasmagic.saving import deserialize_keras_object as deserialize_keras_object
 from kerasmagic.saving import serialize_keras_object as serialize_keras_object
 from kerasmagic.training.data.py_dataset import PyDataset as PyDataset
+from kerasmagic.utils import bounding_boxes as bounding_boxes
 from kerasmagic.utils.batches import get_source_inputs as get_source_inputs
 from kerasmagic.utils.batches import pack_x_y_sample_weight as pack_x_y_sample_weight
 from kerasmagic.utils.batches import pad_sequences as pad_sequences

@@ -44,7 +44,17 @@ ABSENT = {
 
 @pytest.mark.parametrize(
     "module",
-    ["losses", "metrics", "optimizers", "optimizers.schedules", "callbacks", "models", "export", "utils"],
+    [
+        "losses",
+        "metrics",
+        "optimizers",
+        "optimizers.schedules",
+        "callbacks",
+        "models",
+        "export",
+        "utils",
+        "utils.bounding_boxes",
+    ],
 )
 def test_the_public_names_of_keras_are_there(keras, module):
     ours = km
