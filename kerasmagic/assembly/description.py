@@ -71,6 +71,9 @@ def describe(obj: Any) -> Described:
         arguments.pop("strides", None)
         if config["strides"] != config["pool_size"]:
             arguments["strides"] = readable(config["strides"])
+    if arguments.get("bin_boundaries") is not None:
+        # Boundaries that were found in data: how many there were to be is told by their number.
+        arguments.pop("num_bins", None)
     if isinstance(obj, Bidirectional):
         arguments.update(_directions(obj))
         if arguments["backward_layer"] is None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.numerics.windows import closed
 
 # Weight of the constant part of a raised cosine.
 _CONSTANTS = {"hann": 0.5, "hamming": 0.54}
@@ -72,9 +73,19 @@ def stft(x: jax.Array, length: int, stride: int, fft_length: int, window: Any, c
     """
     values = window_values(window, length, fft_length, x.dtype)
     if center:
-        half = fft_length // 2
-        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], mode="reflect")
+        x = _reflected(x, fft_length // 2)
     return jnp.fft.rfft(frames(x, fft_length, stride) * values)
+
+
+def _reflected(x: jax.Array, width: int) -> jax.Array:
+    """Return the last axis, at each end of it ``width`` more of its mirror image."""
+    size = x.shape[-1]
+    if closed([size]):
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(width, width)], mode="reflect")
+    # JAX pads so only where sizes are numbers. There and back again are 2 (size - 1) steps.
+    period = 2 * (size - 1)
+    places = (jnp.arange(size + 2 * width) - width) % period
+    return jnp.take(x, jnp.minimum(places, period - places), axis=-1)
 
 
 def istft(

@@ -22,6 +22,7 @@ OF_EVERY_LAYER = {
 INITIAL = "initial values are no part of the config: tests/layers/test_core.py, test_recurrent.py"
 QUANTIZED = "says how to quantize later: tests/layers/test_quantized.py"
 ALPHA = "Keras takes it only in `enable_lora`: tests/layers/test_core.py"
+SPARSE = "only its default is possible: tests/layers/test_encoding.py"
 STATES = "its states are variables here and none in Keras: tests/layers/test_recurrent.py"
 NOT_SHOWN: dict[tuple[str, str], str] = {
     **dict.fromkeys([("Embedding", "weights"), ("Bidirectional", "weights")], INITIAL),
@@ -30,6 +31,8 @@ NOT_SHOWN: dict[tuple[str, str], str] = {
     ("EinsumDense", "gptq_unpacked_column_size"): QUANTIZED,
     ("BatchNormalization", "synchronized"): "changes nothing here, and Keras refuses it on JAX",
     ("SimpleRNN", "activity_regularizer"): "Keras loses it: tests/layers/test_recurrent.py",
+    **{(layer, "sparse"): SPARSE for layer in ("CategoryEncoding", "Discretization")},
+    ("Discretization", "num_bins"): "needs data first: tests/layers/test_encoding.py",
     **{(layer, "stateful"): STATES for layer in ("RNN", "SimpleRNN", "LSTM", "GRU", "_ConvLSTM")},
 }
 """Arguments without a row, by the class whose constructor has them, and why."""

@@ -10,16 +10,16 @@ import pytest
 import kerasmagic as km
 from kerasmagic.foundation.registry import LAYERS
 from tests.layers.case import Case
-from tests.layers.cases import CASES
+from tests.layers.cases import CASES, NO_GRAPH_IN_KERAS
 from tests.layers.evaluation import Row, flat, oracle, ours, quiet
 
 FIRST: dict[str, Case] = {}
 # The plainest row of each layer; what the call says beside the inputs is no part of a file.
 for _case in sorted(CASES, key=lambda case: (bool(case.call), bool(case.mask))):
     FIRST.setdefault(_case.layer, _case)
-# Layers that stand in no graph of their own: bases, cells that other rows hold, and what no config describes.
+# Layers that stand in no graph of their own: bases, what other rows hold, and what no plain config describes.
 NO_MODEL = {"InputLayer", "Layer", "Wrapper", "Lambda", "JaxLayer", "FlaxLayer"}
-NO_MODEL |= {"RNN", "StackedRNNCells", "SimpleRNNCell", "GRUCell", "LSTMCell"}
+NO_MODEL |= {"Pipeline", "RNN", "StackedRNNCells", "SimpleRNNCell", "GRUCell", "LSTMCell"}
 KERAS = {"to": (ours, oracle), "from": (oracle, ours)}
 
 
@@ -48,7 +48,7 @@ def model_of(which: Any, case: Case) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("direction", KERAS)
-@pytest.mark.parametrize("name", sorted(FIRST))
+@pytest.mark.parametrize("name", sorted(FIRST.keys() - NO_GRAPH_IN_KERAS))
 def test_a_layer_goes_to_keras_and_back(keras, tmp_path, name, direction):
     first, second = KERAS[direction]
     case = FIRST[name]
@@ -57,7 +57,8 @@ def test_a_layer_goes_to_keras_and_back(keras, tmp_path, name, direction):
     with quiet():
         model.save(path)
         again = library(second)[0].models.load_model(path)
-        expected, found = (flat(m(row.sample.inputs)) for m in (model, again))
+        # What is drawn while training depends on seeds, which are no part of a file.
+        expected, found = (flat(m(row.sample.inputs, training=False)) for m in (model, again))
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 

@@ -14,6 +14,7 @@ import numpy as np
 from kerasmagic.foundation.config import epsilon
 from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch, UnexpectedArgument
 from kerasmagic.layers.base import LibraryLayer
+from kerasmagic.layers.preprocessing.data import batches_of, is_array
 
 _BATCH = 128
 
@@ -152,7 +153,7 @@ class Normalization(LibraryLayer):
             raise InvalidArgument(
                 f"Layer {self.name!r} was made with `mean` and `variance`, so there is nothing to read from data."
             )
-        batches = iter([data] if _is_array(data) else _batches_of(data))
+        batches = iter([data] if is_array(data) else _batches_of(data))
         first = next(batches, None)
         if first is None:
             raise InvalidArgument("`adapt` got no batches: the data is empty.")
@@ -228,10 +229,6 @@ def _kept_axes(axes: tuple[int, ...], input_shape: Sequence[int | None]) -> tupl
     return kept
 
 
-def _is_array(data: Any) -> bool:
-    return isinstance(data, (np.ndarray, jax.Array))
-
-
 def _batches_of(data: Any) -> Iterator[Any]:
     """Yield the arrays of data that comes in batches."""
     spec = getattr(data, "element_spec", None)
@@ -239,14 +236,7 @@ def _batches_of(data: Any) -> Iterator[Any]:
     if first is not None and len(getattr(first, "shape", (0, 0))) == 1:
         # Samples of one axis were not batched yet.
         data = data.batch(_BATCH)
-    if not hasattr(data, "__iter__") and hasattr(data, "num_batches"):
-        data = (data[number] for number in range(data.num_batches))
-    if isinstance(data, (str, bytes, dict)) or not hasattr(data, "__iter__"):
-        raise UnexpectedArgument(
-            f"`adapt` takes an array or batches of arrays: a list, a generator or a dataset. Received: {type(data)}"
-        )
-    for batch in data:
-        x = batch[0] if isinstance(batch, tuple) else batch
+    for x in batches_of(data):
         if not hasattr(x, "shape"):
             raise UnexpectedArgument(
                 f"`adapt` takes batches that are arrays. Received one of type {type(x).__name__}",
