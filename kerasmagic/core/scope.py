@@ -218,6 +218,12 @@ def call_context(layer: Any) -> Iterator[tuple[CallContext, bool]]:
         _CALL.reset(token)
 
 
+def told(name: str) -> Any:
+    """Return what the layer around the running call was told, such as ``"training"``; ``None`` if nothing."""
+    running = _CALL.get()
+    return None if running is None else running.values.get(name)
+
+
 # Takes a layer, the arguments of its `call`, its keyword arguments and what it returned.
 CallObserver = Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None]
 _OBSERVER: contextvars.ContextVar[CallObserver | None] = contextvars.ContextVar("observer", default=None)

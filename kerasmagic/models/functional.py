@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kerasmagic.core import tree
+from kerasmagic.core import scope, tree
 from kerasmagic.core.layer import Layer
 from kerasmagic.core.masking import set_keras_mask
 from kerasmagic.core.symbolic import KerasTensor, Node, Operation
@@ -105,8 +105,7 @@ class Functional(Model):
         for x, m in zip(values, tree.flatten(mask), strict=False):
             if m is not None:
                 set_keras_mask(x, m)
-        outputs = self._graph.run(values, lambda operation, *args, **kwargs: operation(*args, **kwargs))
-        return _single(outputs)
+        return _single(self._graph.run(values, _operate))
 
     def _outputs_for(self, inputs: Any) -> Any:
         known = self._graph.known_outputs(inputs) if type(self).call is Functional.call else None
@@ -132,6 +131,16 @@ class Functional(Model):
 
 
 Model._functional_class = Functional
+
+
+def _operate(operation: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run an operation; what its call was recorded with gives way to what the model is told, as in Keras.
+
+    Keras records defaults, too: in its files every dropout is called with ``training=False``.
+    """
+    context = getattr(operation, "_call_context_args", ())
+    kept = {name: x for name, x in kwargs.items() if name not in context or scope.told(name) is None}
+    return operation(*args, **kept)
 
 
 def _single(structure: Any) -> Any:

@@ -66,3 +66,29 @@ def test_a_layer_goes_to_keras_and_back(keras, tmp_path, name, direction):
 def test_every_layer_has_a_row():
     layers = {name for name, cls in LAYERS.public_names().items() if isinstance(cls, type)}
     assert layers - set(FIRST) <= NO_MODEL
+
+
+@pytest.mark.parametrize("name", ["Dropout", "GaussianNoise", "RandomBrightness"])
+def test_a_layer_from_a_file_of_keras_trains_only_in_training(keras, tmp_path, name):
+    # Keras writes the defaults of a call into its files.
+    x = keras.Input((4, 4, 3))
+    made = keras.Model(x, getattr(keras.layers, name)(0.5)(x))
+    made.save(tmp_path / "m.keras")
+    model = km.models.load_model(tmp_path / "m.keras")
+    data = np.full((2, 4, 4, 3), 8.0, "float32")
+    np.testing.assert_array_equal(model(data, training=False), data)
+    np.testing.assert_array_equal(model.predict(data, verbose=0), data)
+    assert not np.array_equal(model(data, training=True), data)
+
+
+def test_what_a_call_was_recorded_with_gives_way_to_what_the_model_is_told(keras):
+    data = np.full((2, 8), 8.0, "float32")
+    for library in (km, keras):
+        x = library.Input((8,))
+        model = library.Model(x, library.layers.Dropout(0.5, seed=1)(x, training=True))
+        np.testing.assert_array_equal(model(data, training=False), data)
+        assert not np.array_equal(model(data), data)
+        inner = library.Model(x, library.layers.Dropout(0.5, seed=1)(x, training=False))
+        outer = library.Sequential([library.Input((8,)), inner])
+        assert not np.array_equal(outer(data, training=True), data)
+        np.testing.assert_array_equal(outer(data), data)
