@@ -270,6 +270,9 @@ def test_wrong_data_is_named():
     layer = km.layers.RandomBrightness(0.2)
     with pytest.raises(ValueError, match=r"3 axes .* or 4 .*shape \(5, 3\)"):
         layer(np.zeros((5, 3), "float32"))
+    for name in ("RandomHue", "RandomSaturation", "RandomGrayscale", "RandomColorDegeneration"):
+        with pytest.raises(ValueError, match="3"):
+            getattr(km.layers, name)(0.5)(np.zeros((2, 4, 4, 5), "float32"))
     with pytest.raises(ValueError, match="Pass `bounding_box_format` to RandomBrightness"):
         layer(data(True))
     with pytest.raises(ValueError, match="'layers'"):

@@ -179,6 +179,19 @@ class RandomValueLayer(RandomImageLayer):
         return self._uniform(shape, (0.0, 1.0), seed) < probability
 
 
+def require_colors(images: Any, axis: int, owner: str) -> None:
+    """Refuse images that are not red, green and blue.
+
+    Raises:
+        ShapeMismatch: If there are not 3 channels.
+    """
+    if images.shape[axis] != 3:
+        raise ShapeMismatch(
+            f"{owner} changes the colors of images with 3 channels, red, green and blue. Received images of shape "
+            f"{tuple(images.shape)}."
+        )
+
+
 def by_image(numbers: Any) -> Any:
     """Return numbers ``(batch,)`` as they meet images: ``(batch, 1, 1, 1)``."""
     return numbers[:, None, None, None]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from kerasmagic.foundation.arguments import positive_integer
@@ -85,6 +87,6 @@ class Equalization(ImageLayer):
         channels = jnp.moveaxis(
             photometric.rescaled(images, self.value_range, BYTE, images.dtype), self.channel_axis, 0
         )
-        channels = jnp.stack([photometric.equalized(channel, self.bins) for channel in channels])
+        channels = jax.vmap(functools.partial(photometric.equalized, bins=self.bins))(channels)
         images = jnp.moveaxis(channels, 0, self.channel_axis)
         return photometric.rescaled(images, BYTE, self.value_range).astype(self.compute_dtype)

@@ -17,6 +17,7 @@ from kerasmagic.layers.augmentation.base import (
     batch_size,
     by_image,
     checked_range,
+    require_colors,
 )
 from kerasmagic.numerics import photometric
 from kerasmagic.ops import image
@@ -129,7 +130,7 @@ class RandomSaturation(RandomValueLayer):
 
     Raises:
         InvalidArgument: If the factor or the range is none.
-        ShapeMismatch: If the input is neither one image nor a batch.
+        ShapeMismatch: If the input is neither one image nor a batch, or has other than 3 channels.
 
     Example:
 
@@ -148,6 +149,7 @@ class RandomSaturation(RandomValueLayer):
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         if not training:
             return images
+        require_colors(images, self.channel_axis, "RandomSaturation")
         factor = by_image(transformation["factor"].astype(self.compute_dtype))
         images = images.astype(self.compute_dtype)
         return photometric.saturated(images, factor, self.value_range, self.channel_axis)
@@ -168,7 +170,7 @@ class RandomHue(RandomValueLayer):
 
     Raises:
         InvalidArgument: If the factor or the range is none.
-        ShapeMismatch: If the input is neither one image nor a batch.
+        ShapeMismatch: If the input is neither one image nor a batch, or has other than 3 channels.
 
     Example:
 
@@ -187,6 +189,7 @@ class RandomHue(RandomValueLayer):
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         if not training:
             return images
+        require_colors(images, self.channel_axis, "RandomHue")
         images = photometric.rescaled(images.astype(self.compute_dtype), self.value_range, (0, 1))
         shift = by_image(transformation["factor"].astype(images.dtype))
         images = photometric.shifted_hue(images, shift, self.channel_axis)

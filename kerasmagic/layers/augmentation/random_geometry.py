@@ -28,7 +28,7 @@ class _Moving(RandomImageLayer):
     """A layer that moves the pixels of each image by a draw of its own."""
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        """Return how the pixels and the points of each image move, and its size; ``None`` without training."""
+        """Return how the pixels of each image move, and its size; ``None`` without training."""
         if not training:
             return None
         shape = jnp.shape(data["images"] if isinstance(data, dict) else data)
@@ -37,7 +37,11 @@ class _Moving(RandomImageLayer):
         return {**drawn, "height": height, "width": width}
 
     def _drawn(self, batch: Any, height: Any, width: Any, seed: Any) -> dict[str, Any]:
-        """Return how the pixels move, and ``"points"``, the map ``(batch, 2, 3)`` of the points of an image."""
+        """Return how the pixels move."""
+        raise NotImplementedError
+
+    def _points(self, transformation: Any) -> Any:
+        """Return how the points of an image move then: a map ``(batch, 2, 3)``."""
         raise NotImplementedError
 
     def _moved(self, images: Any, transformation: Any, interpolation: str) -> Any:
@@ -68,7 +72,7 @@ class _Moving(RandomImageLayer):
         size = transformation["height"], transformation["width"]
         written = str(self.bounding_box_format)
         corners = boxes.convert(bounding_boxes["boxes"], written, "xyxy", *size)
-        corners = boxes.affine(corners, transformation["points"])
+        corners = boxes.affine(corners, self._points(transformation))
         corners, labels = labelled_boxes.clip(corners, bounding_boxes["labels"], *size)
         return {**bounding_boxes, "boxes": boxes.convert(corners, "xyxy", written, *size), "labels": labels}
 
@@ -108,10 +112,13 @@ class RandomFlip(_Moving):
         self.mode = one_of("mode", mode, MODES)
 
     def _drawn(self, batch: Any, height: Any, width: Any, seed: Any) -> dict[str, Any]:
-        flips = self._uniform((batch, 1, 1, 1), (0.0, 1.0), seed) <= 0.5
-        across, down = (flips[:, 0, 0, 0] & (name in self.mode) for name in ("horizontal", "vertical"))
-        points = _points(1 - 2 * across, width * across, 1 - 2 * down, height * down)
-        return {"flips": flips, "points": points}
+        return {"flips": self._uniform((batch, 1, 1, 1), (0.0, 1.0), seed) <= 0.5}
+
+    def _points(self, transformation: Any) -> Any:
+        flips = transformation["flips"][:, 0, 0, 0]
+        across, down = (flips & (name in self.mode) for name in ("horizontal", "vertical"))
+        height, width = transformation["height"], transformation["width"]
+        return _scaled(1 - 2 * across, width * across, 1 - 2 * down, height * down)
 
     def _moved(self, images: Any, transformation: Any, interpolation: str) -> Any:
         height, width = spatial_axes(self.channel_axis)
@@ -135,6 +142,11 @@ class _Resampled(_Moving):
         self.fill_mode = _option("fill_mode", fill_mode, FILL_MODES)
         self.interpolation = _option("interpolation", interpolation, INTERPOLATIONS)
         self.fill_value = fill_value
+
+    def _points(self, transformation: Any) -> Any:
+        # The way back from where pixels are read, where that neither turns nor shears.
+        wide, _, x, _, high, y, *_ = jnp.moveaxis(transformation["transform"], -1, 0)
+        return _scaled(1 / wide, -x / wide, 1 / high, -y / high)
 
     def _moved(self, images: Any, transformation: Any, interpolation: str) -> Any:
         return image.affine_transform(
@@ -193,12 +205,12 @@ class RandomRotation(_Resampled):
         angle = self._uniform((batch,), [360.0 * limit for limit in self.factor], seed)
         cosine, sine = jnp.cos(angle * (math.pi / 180.0)), jnp.sin(angle * (math.pi / 180.0))
         x, y = (jnp.asarray(size - 1, angle.dtype) / 2 for size in (width, height))
-        return {
-            "transform": _read_at(
-                cosine, -sine, x - x * cosine + y * sine, sine, cosine, y - x * sine - y * cosine
-            ),
-            "points": boxes.affine_matrix(angle, 0.0, 0.0, 1.0, 0.0, 0.0, height, width),
-        }
+        places = cosine, -sine, x - x * cosine + y * sine, sine, cosine, y - x * sine - y * cosine
+        return {"angle": angle, "transform": _read_at(*places)}
+
+    def _points(self, transformation: Any) -> Any:
+        size = transformation["height"], transformation["width"]
+        return boxes.affine_matrix(transformation["angle"], 0.0, 0.0, 1.0, 0.0, 0.0, *size)
 
 
 class RandomTranslation(_Resampled):
@@ -248,7 +260,7 @@ class RandomTranslation(_Resampled):
     def _drawn(self, batch: Any, height: Any, width: Any, seed: Any) -> dict[str, Any]:
         down = self._uniform((batch,), self._down, seed) * height
         right = self._uniform((batch,), self._right, seed) * width
-        return {"transform": _read_at(1, 0, -right, 0, 1, -down), "points": _points(1, right, 1, down)}
+        return {"transform": _read_at(1, 0, -right, 0, 1, -down)}
 
 
 class RandomZoom(_Resampled):
@@ -304,10 +316,7 @@ class RandomZoom(_Resampled):
         x, y = (
             (jnp.asarray(size, high.dtype) - 1) / 2 * (1 - z) for size, z in ((width, wide), (height, high))
         )
-        return {
-            "transform": _read_at(wide, 0, x, 0, high, y),
-            "points": _points(1 / wide, -x / wide, 1 / high, -y / high),
-        }
+        return {"transform": _read_at(wide, 0, x, 0, high, y)}
 
 
 def _read_at(*elements: Any) -> Any:
@@ -316,7 +325,7 @@ def _read_at(*elements: Any) -> Any:
     return jnp.stack(jnp.broadcast_arrays(*numbers), axis=-1)
 
 
-def _points(scale_x: Any, move_x: Any, scale_y: Any, move_y: Any) -> Any:
+def _scaled(scale_x: Any, move_x: Any, scale_y: Any, move_y: Any) -> Any:
     """Return a map of points, ``(batch, 2, 3)``, that neither turns nor shears."""
     return _read_at(scale_x, 0, move_x, 0, scale_y, move_y)[:, :6].reshape(-1, 2, 3)
 
