@@ -222,7 +222,7 @@ def _seen(step: SimpleStep) -> SimpleStep:
     """Return the step as a turn of the loop on CPU sees the gates: as if they were stacked, also side by side.
 
     What makes all of them is one kernel then, where XLA makes one for each and one that puts them together: a GRU takes
-    0.8 to 0.95 of the time, an LSTM 0.95 (``python -m benchmarks steady --workloads gru``).
+    0.9 of the time, an LSTM 0.98 (``python -m benchmarks steady --workloads gru`` shows it beside Keras).
     """
     gated = step.stacks and step.gates > 1 and jax.default_backend() == "cpu"
     return dataclasses.replace(step, stacked=True) if gated else step
