@@ -33,15 +33,17 @@ def standardize_tuple(value: Any, n: int, name: str, *, allow_zero: bool = False
     return tuple(int(item) for item in items)
 
 
-def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
+def one_of(
+    name: str, value: Any, allowed: Iterable[Any], error: type[InvalidArgument] = InvalidArgument
+) -> Any:
     """Return ``value`` if it is among ``allowed``.
 
     Raises:
-        InvalidArgument: With the nearest allowed value.
+        InvalidArgument: With the nearest allowed value; of the kind ``error``.
     """
     allowed = tuple(allowed)
     if value not in allowed:
-        raise InvalidArgument(
+        raise error(
             f"`{name}` must be one of {', '.join(map(repr, allowed))}. Received: {name}={value!r}.",
             hint=did_you_mean(str(value), [str(a) for a in allowed]),
         )

@@ -74,6 +74,10 @@ class WrongType(InvalidArgument, UnexpectedArgument):
     """A value of a type that an argument cannot have: who expects either builtin error catches it."""
 
 
+class Unsupported(InvalidArgument, NotImplementedError):
+    """A value of an argument that exists elsewhere, and not here: Keras raises ``NotImplementedError`` for some."""
+
+
 class ShapeMismatch(KerasMagicError, ValueError):
     """Shapes that do not fit each other."""
 

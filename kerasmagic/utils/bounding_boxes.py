@@ -24,16 +24,12 @@ import jax.numpy as jnp
 
 from kerasmagic.core.dtypes import standardize_dtype
 from kerasmagic.foundation.arguments import one_of
-from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch
+from kerasmagic.foundation.errors import InvalidArgument, ShapeMismatch, Unsupported
 from kerasmagic.numerics import boxes as geometry
 from kerasmagic.numerics import labelled_boxes
 from kerasmagic.ops.forms import as_array
 
 _ENCODINGS = ("center_xywh", "center_yxhw")
-
-
-class UnsupportedFormat(InvalidArgument, NotImplementedError):
-    """A format that exists and that this function does not take."""
 
 
 def convert_format(
@@ -91,7 +87,7 @@ def clip_to_image_size(
 
     Raises:
         InvalidArgument: If a size is missing, or there are no boxes in the dict.
-        UnsupportedFormat: If it is another format.
+        Unsupported: If it is another format.
         ShapeMismatch: If the shapes are others.
 
     >>> clipped = clip_to_image_size({"boxes": [[-5, 2, 9, 99], [30, 0, 40, 5]], "labels": [3, 4]}, 10, 20)
@@ -147,7 +143,7 @@ def affine_transform(
         Floats ``(batch, boxes, 4)``, or the shape of ``boxes``.
 
     Raises:
-        UnsupportedFormat: If it is another format.
+        Unsupported: If it is another format.
         ShapeMismatch: If ``boxes`` has another shape.
 
     >>> turned = affine_transform([[0, 0, 2, 1]], 90.0, 0, 0, 1, 0, 0, height=3, width=3)
@@ -176,7 +172,7 @@ def crop(boxes: Any, top: Any, left: Any, height: Any, width: Any, bounding_box_
         ``(..., 4)``.
 
     Raises:
-        UnsupportedFormat: If it is another format.
+        Unsupported: If it is another format.
         ShapeMismatch: If the shapes are others.
 
     >>> crop([[10, 20, 50, 60]], top=30, left=20, height=20, width=100).tolist()
@@ -203,7 +199,7 @@ def pad(
         ``(..., 4)``.
 
     Raises:
-        UnsupportedFormat: If it is another format.
+        Unsupported: If it is another format.
         ShapeMismatch: If the shapes are others.
 
     >>> pad([[1, 2, 3, 4]], top=10, left=20).tolist()
@@ -385,7 +381,7 @@ def _keys(levels: Any) -> Any:
 def _supported(name: Any, supported: Sequence[str] = ("xyxy",)) -> str:
     known = geometry.format_named(name)
     if known not in supported:
-        raise UnsupportedFormat(
+        raise Unsupported(
             f"This works on the format {' or '.join(map(repr, supported))}. Received: bounding_box_format={name!r}.",
             hint="`convert_format` writes boxes in another format.",
         )

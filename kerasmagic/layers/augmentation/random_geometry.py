@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from kerasmagic.foundation.arguments import is_number, one_of
-from kerasmagic.foundation.errors import InvalidArgument
+from kerasmagic.foundation.errors import InvalidArgument, Unsupported
 from kerasmagic.layers.augmentation.base import Factor, RandomImageLayer, batch_size, checked_factor
 from kerasmagic.numerics import boxes, labelled_boxes
 from kerasmagic.numerics.photometric import spatial_axes
@@ -18,10 +18,6 @@ from kerasmagic.ops import image
 MODES = ("horizontal", "vertical", "horizontal_and_vertical")
 FILL_MODES = ("reflect", "wrap", "constant", "nearest")
 INTERPOLATIONS = ("nearest", "bilinear")
-
-
-class UnknownOption(InvalidArgument, NotImplementedError):
-    """An option that these layers do not have."""
 
 
 class _Moving(RandomImageLayer):
@@ -139,8 +135,8 @@ class _Resampled(_Moving):
         **kwargs: Any,
     ):
         super().__init__(seed, data_format=data_format, **kwargs)
-        self.fill_mode = _option("fill_mode", fill_mode, FILL_MODES)
-        self.interpolation = _option("interpolation", interpolation, INTERPOLATIONS)
+        self.fill_mode = one_of("fill_mode", fill_mode, FILL_MODES, Unsupported)
+        self.interpolation = one_of("interpolation", interpolation, INTERPOLATIONS, Unsupported)
         self.fill_value = fill_value
 
     def _points(self, transformation: Any) -> Any:
@@ -343,11 +339,3 @@ def _limits(name: str, factor: Any, open_below: bool = False) -> tuple[float, fl
                 f"Received: {name}={factor!r}"
             )
     return checked_factor(name, factor, (-1, 1))
-
-
-def _option(name: str, value: Any, allowed: Sequence[str]) -> Any:
-    """Return an option that there is; another is refused by the kind of error that Keras raises."""
-    try:
-        return one_of(name, value, allowed)
-    except InvalidArgument as error:
-        raise UnknownOption(str(error)) from None
